@@ -2,13 +2,13 @@
 
 import pytest
 
-from numgan._kernels import compiled, num_threads, set_num_threads
+from numgan._kernels import compiled
 
 
 @pytest.fixture
 def threads(monkeypatch):
     """Give even small work to threads, and put their number back afterwards."""
-    before = num_threads()
+    before = compiled.num_threads()
     monkeypatch.setattr(compiled.calls, "_SMALL", 0)
-    yield set_num_threads
-    set_num_threads(before)
+    yield compiled.set_num_threads
+    compiled.set_num_threads(before)

@@ -30,14 +30,12 @@ from kernel_cases import (
     layouts,
     normal,
 )
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
 BUILT = {"compiled": compiled, "cython": kernels._modules["cython"]}
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 every_backend = pytest.mark.parametrize(
     "backend",
     [

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
@@ -23,19 +24,6 @@ DTYPES = [np.float32, np.float64]
 ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
 SIZES = [0, 1, 3, 61, 64, 1009, 70001]
 THREADS = 1, 2, 3, 4, 7
-
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
-
-
-@pytest.fixture
-def threads(monkeypatch):
-    """Give even small work to threads, and put their number back afterwards."""
-    before = compiled.num_threads()
-    monkeypatch.setattr(compiled.calls, "_SMALL", 0)
-    yield compiled.set_num_threads
-    compiled.set_num_threads(before)
 
 
 def normal(rng, dtype, *shape):

@@ -113,7 +113,7 @@ def add(commands):
 def evaluate_command(args):
     run = runs.open_run(args.folder)
     run.expect_samples()  # raises an error for a run without a generator, before a judge is trained
-    judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+    judge = runs.open_run(args.judge, whole=False) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
         print_json(found)
@@ -187,7 +187,7 @@ def judge_command(args):
 
 
 def health_command(args):
-    verdicts = health.examine(runs.open_run(args.folder))
+    verdicts = health.examine(runs.open_run(args.folder, whole=False))
     if args.json:
         print_json(
             {

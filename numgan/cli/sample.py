@@ -8,14 +8,17 @@ from ..core.files import replacing
 from ..data import is_pictures
 from ..data.pixels import to_bytes
 from ..evaluation import judging
+from ..plot import readable, replaced
 from ..training import runs, sampling
-from .common import add_command, add_count, labels, natural, print_json
+from ..training.classes import parsed
+from .common import add_command, add_count, natural, print_json
 
 SAMPLE_EXAMPLES = """\
 examples:
   numgan sample runs/conditional-digits-1
   numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
-  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8) and labels
+  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8), labels, classes
+  numgan sample runs/conditional-mnist-2 --labels cat --labels "dog, small"   names of folders
   numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
 
 
@@ -32,9 +35,11 @@ def add(commands):
     add_count(sub, "--count", "number of samples (default: ten per class, or 64; 1000 with --judge)")
     sub.add_argument(
         "--labels",
-        type=labels,
-        metavar="3,7",
-        help="the classes of the samples, in turn, for a conditional system",
+        action="append",
+        metavar="NAMES",
+        help="the classes of the samples, in turn, for a conditional system: names such as cat,dog; "
+        "repeatable (give a name with a comma alone). A number that is no name is the number of a class, "
+        "from 0 in order of the names, unless some class has a number as its name",
     )
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the latents (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
@@ -49,42 +54,51 @@ def add(commands):
 
 
 def sample_command(args):
-    run = runs.open_run(args.folder)
+    run = runs.open_run(args.folder, whole=args.judge is not None)  # a judgement counts copies of the data
     run.expect_samples()
+    names = sampling.names_of(run.system, run.dataset)
+    labels = None if args.labels is None else parsed(args.labels, names)
     result = {"run": args.folder, "seed": args.seed}
     if args.out or args.judge is None:
-        result |= {"file": _draw(args, run), "labels": args.labels}
+        result |= {"file": _draw(args, run, labels, names), "labels": labels}
     if args.judge is not None:
-        judge = judging.judge_of(run) if args.judge is True else runs.open_run(args.judge)
+        judge = judging.judge_of(run) if args.judge is True else runs.open_run(args.judge, whole=False)
         if judge is None:
             raise ValueError(
                 f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of "
                 "`numgan train classifier`"
             )
         result |= {"judge": str(judge.folder)} | judging.judge(
-            run, judge, args.count or 1000, args.labels, args.seed
+            run, judge, args.count or 1000, labels, args.seed
         )
+    if labels is not None:
+        result["classes"] = [names[label] for label in labels]
     if args.json:
         print_json(result)
         return
     if "file" in result:
         print(f"drawn: {result['file']}")
+        if result["file"].suffix == ".png":
+            shown = replaced(names).items()
+            print("".join(f"in the picture, {text} is the class {name}\n" for text, name in shown), end="")
+    if labels is not None:
+        print("classes: " + ", ".join(f"{readable(names[label])} (number {label})" for label in labels))
     if args.judge is not None:
         _print_judgement(result)
 
 
-def _draw(args, run):
+def _draw(args, run, labels, names):
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
     sampler = run.sampler()
     with replacing(out) as file:
         if out.suffix == ".png":
-            sampling.picture(sampler, args.seed, args.count, args.labels).save(file, format="PNG")
+            sampling.picture(sampler, args.seed, args.count, labels).save(file, format="PNG")
         else:
-            x, labels = sampler(args.count or 64, args.seed, args.labels)
+            x, drawn = sampler(args.count or 64, args.seed, labels)
             x = to_bytes(x, run.system.pixels) if is_pictures(run.dataset.columns[run.system.target]) else x
-            np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
+            np.savez(file, x=x, **({} if drawn is None else {"labels": drawn, "classes": np.array(names)}))
     return out
 
 
@@ -100,5 +114,5 @@ def _print_judgement(result):
     print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
     print(
         "share of each class   "
-        + "  ".join(f"{name} {share:.1%}" for name, share in result["shares"].items())
+        + "  ".join(f"{readable(name)} {share:.1%}" for name, share in result["shares"].items())
     )

@@ -20,35 +20,31 @@ TAIL = 8  # characters at the end of a longer name
 NO_LETTER = "\U0010fffd"  # no font has this one: it is drawn as the box that stands for every missing letter
 
 
-def legible(names, numbers=None):
-    """The texts that are drawn for the names of classes, a list. Different names have different texts.
+def legible(names):
+    """The texts that are drawn for the names of the classes 0, 1, ..., a list of the same length.
 
-    names     the names
-    numbers   their class numbers, such as the labels 3 and 7; None: 0, 1, ...
-
-    A name is one line: control characters are escaped (see `readable`), and a name of more than LONGEST
-    characters is shortened in its middle. "class 3", with the escaped name after it, takes the place of a
-    name that no font can draw, or that would look like another name.
+    Different names have different texts. A name is one line: control characters are escaped (see
+    `readable`), and a name of more than LONGEST characters is shortened in its middle. "class 3", with the
+    escaped name after it, takes the place of a name that no font can draw, or that would look like another.
     """
     names = list(names)
-    numbers = range(len(names)) if numbers is None else numbers
     lines = [unicodedata.normalize("NFC", readable(name)) for name in names]
     alike = Counter(shortened(line) for line in dict(zip(names, lines)).values())
     return [
         shortened(line)
         if font_of(line) is not None and alike[shortened(line)] == 1
         else shortened(f"class {number} ({_in_ascii(line)})")
-        for line, number in zip(lines, numbers)
+        for number, line in enumerate(lines)
     ]
 
 
-def replaced(names, numbers=None):
-    """{text in the picture: readable name} of the names of classes that `legible` replaces. See there."""
+def replaced(names):
+    """{text in the picture: readable name} of the names of classes that `legible` shortens or replaces."""
     names = list(names)
     return {
         text: readable(name)
-        for name, text in zip(names, legible(names, numbers))
-        if text != shortened(unicodedata.normalize("NFC", readable(name)))
+        for name, text in zip(names, legible(names))
+        if text != unicodedata.normalize("NFC", readable(name))
     }
 
 

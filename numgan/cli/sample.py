@@ -8,7 +8,7 @@ from ..core.files import replacing
 from ..data import is_pictures
 from ..data.pixels import to_bytes
 from ..evaluation import judging
-from ..plot import readable, replaced
+from ..plot import legible, readable, replaced
 from ..training import runs, sampling
 from ..training.classes import parsed
 from .common import add_command, add_count, natural, print_json
@@ -62,12 +62,7 @@ def sample_command(args):
     if args.out or args.judge is None:
         result |= {"file": _draw(args, run, labels, names), "labels": labels}
     if args.judge is not None:
-        judge = judging.judge_of(run) if args.judge is True else runs.open_run(args.judge, whole=False)
-        if judge is None:
-            raise ValueError(
-                f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of "
-                "`numgan train classifier`"
-            )
+        judge = _judge(args.judge, run)
         result |= {"judge": str(judge.folder)} | judging.judge(
             run, judge, args.count or 1000, labels, args.seed
         )
@@ -79,12 +74,25 @@ def sample_command(args):
     if "file" in result:
         print(f"drawn: {result['file']}")
         if result["file"].suffix == ".png":
-            shown = replaced(names).items()
-            print("".join(f"in the picture, {text} is the class {name}\n" for text, name in shown), end="")
+            drawn = [legible(names)[label] for label in labels or range(len(names))]
+            for text, name in replaced(names).items():
+                if text in drawn:
+                    print(f"in the picture, {text} is the class {name}")
     if labels is not None:
         print("classes: " + ", ".join(f"{readable(names[label])} (number {label})" for label in labels))
     if args.judge is not None:
-        _print_judgement(result)
+        _print_judgement(result, run.missing)
+
+
+def _judge(given, run):
+    """The judge of a run: the run `given`, or the judge of the run's data in the cache if `given` is True."""
+    if given is not True:
+        return runs.open_run(given, whole=False)
+    judge = judging.judge_of(run)
+    if judge is None:
+        why = run.missing or f"{run.folder} has data or pictures without a judge of their own"
+        raise ValueError(f"--judge: {why}; name a run of `numgan train classifier`")
+    return judge
 
 
 def _draw(args, run, labels, names):
@@ -102,7 +110,7 @@ def _draw(args, run, labels, names):
     return out
 
 
-def _print_judgement(result):
+def _print_judgement(result, missing):
     real = result["held_out"]
     print(f"{'':<22}{result['samples']:>9,} samples" + (f"{real['rows']:>9,} held-out real" if real else ""))
     agreement = "        -" if result["agreement"] is None else f"{result['agreement']:>9.2%}"
@@ -111,7 +119,10 @@ def _print_judgement(result):
         f"{'mean confidence':<22}{result['confidence']:>9.3f}        "
         + (f"{real['confidence']:>9.3f}" if real else "")
     )
-    print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
+    if missing:
+        print(f"copies of training rows are not counted: {missing}")
+    else:
+        print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
     print(
         "share of each class   "
         + "  ".join(f"{readable(name)} {share:.1%}" for name, share in result["shares"].items())

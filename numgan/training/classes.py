@@ -44,13 +44,19 @@ def numbers_of(labels, classes):
 def parsed(values, classes):
     """The class numbers of `values`, a list of texts of the option --labels.
 
-    A value is one name, or several names and numbers with commas between them. A value that is a name as a
-    whole is this name, commas included. Raises the errors of `numbers_of`.
+    A value is one name or number, or several with commas between them. A name may have commas itself: of the
+    names with which the rest of a value begins, the longest counts.
+    Raises the errors of `numbers_of`.
     """
     found = []
     for value in map(text_of, values):
-        parts = [value] if _matches(value, classes) else value.split(",")
-        found += numbers_of([part if _matches(part, classes) else part.strip() for part in parts], classes)
+        parts = value.split(",")
+        while parts:
+            starts = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
+            names = [start for text in starts for start in (text, text.strip()) if _matches(start, classes)]
+            name = names[0] if names else parts[0].strip()
+            found += numbers_of(name, classes)
+            parts = parts[1 + (name if names else "").count(",") :]
     return found
 
 

@@ -130,7 +130,7 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(runs.read_config(out), plan, recipe, dataset)
+            config = _extended(runs.read_config(out), plan, recipe, dataset.source)
             origin.expect_equal(out, config, dataset)
         else:
             config = _begun(system, dataset, plan, recipe)
@@ -182,10 +182,10 @@ def _begun(system, dataset, plan, recipe):
     return config
 
 
-def _extended(config, plan, recipe, dataset):
+def _extended(config, plan, recipe=None, source=None):
     """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    The place of the data in the recipe becomes that in `recipe`, if that is not None. The entry "diverged",
+    If `recipe` is not None, the place of the data becomes that in `recipe`, and the source `source`. The entry "diverged",
     the message of an earlier failure, is removed. Raises ValueError if batch_size or seed of the plan are not
     None and differ from those in `config`, or if the recipes differ in more than the place of the data.
     """
@@ -202,7 +202,7 @@ def _extended(config, plan, recipe, dataset):
                 f"recipe: expected {config['recipe']}, with which the run began, got {asdict(recipe)}; "
                 "leave it out"
             )
-        config |= {"recipe": asdict(recipe), "source": dataset.source}
+        config |= {"recipe": asdict(recipe), "source": source}
     return config | {"steps": plan.steps or config["steps"]}
 
 
@@ -307,7 +307,7 @@ class _Session:
     def _name(self):
         recipe = self.config["recipe"]
         system = f"{recipe['system']} {recipe['preset']}" if recipe else type(self.system).__name__
-        return f"{system} on {self.dataset.name}"
+        return f"{system} on {plot.readable(self.dataset.name)}"
 
     def _say(self, line):
         if self.progress and not STDERR.isatty():

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..core import files
 from ..core.errors import FileFormatError
 from ..data import names
+from ..plot import readable
 from . import kept, recipes
 
 KEPT = "only the rows kept in the run were read"
@@ -79,7 +80,7 @@ def expect_equal(folder, config, dataset):
     found = kept.differences(config["data"], config["classes"], dataset)
     if found:
         raise ValueError(
-            f"{folder}: {dataset.name} ({dataset.source}) differs from the data of the run: "
+            f"{folder}: {readable(f'{dataset.name} ({dataset.source})')} differs from the data of the run: "
             f"{'; '.join(found)}. A run continues only with equal data: restore them, or begin a new run"
         )
 

@@ -27,6 +27,7 @@ from ..core import files
 from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
 from ..core.version import VERSION
+from ..plot import readable
 from . import checkpoint, kept, origin
 from .recipes import PLAN, RECIPE
 from .sampling import Sampler
@@ -223,7 +224,7 @@ def read_state(folder, config, system, dataset, about):
     for word, names in wanted.items():
         got = config[word] if word == "classes" else sorted(config[word])
         if got != names:
-            expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
+            expected, there = (", ".join(map(readable, words))[:200] or "none" for words in (names, got))
             raise FileFormatError(
                 f"{Path(folder, 'config.json')}: {word}: expected {expected}, "
                 f"as the system and its data have them, got {there}; restore the file from a copy"

@@ -15,7 +15,7 @@ import pytest
 
 from numgan import data, systems
 from numgan.core.errors import FileFormatError
-from numgan.training import checkpoint, runs
+from numgan.training import checkpoint, kept, runs
 from numgan.training.recipes import Recipe
 from numgan.training.state import State
 

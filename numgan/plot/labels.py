@@ -15,8 +15,8 @@ from PIL import ImageFont, features
 
 from .figure import font_path, readable
 
-LONGEST = 24  # characters of a name in a picture; of a longer name the beginning and the end are drawn
-TAIL = 8  # characters at the end of a longer name
+LONGEST = 32  # characters of a name in a picture; of a longer name the beginning and the end are drawn
+TAIL = 10  # characters at the end of a longer name
 NO_LETTER = "\U0010fffd"  # no font has this one: it is drawn as the box that stands for every missing letter
 
 

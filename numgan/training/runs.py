@@ -339,11 +339,16 @@ class OpenRun:
         """Make a Sampler with the run's weights. Raises ValueError for a system that draws no samples.
 
         The weights of a network are their moving average, if there is one. Statistics of BatchNorm are
-        measured here.
+        measured here. Samples that are made from rows of the data are made from the rows that the run keeps,
+        so they are the same with and without the data.
         """
         self.expect_samples()
+        from_rows = set(self.system.made_from) - {"labels"}
+        dataset = self.dataset
+        if from_rows and self.missing is None and Path(self.folder, kept.FILE).exists():
+            dataset = kept.load(self.folder, self.config)
         return Sampler(
-            self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset
+            self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], dataset
         )
 
 
@@ -354,8 +359,7 @@ def open_run(folder, system=None, dataset=None, whole=True):
               from the recipe
     dataset   the training data of such a system; None: the rows of them that the run keeps
     whole     True: the training data are read, if they are where the recipe says and as they were; False:
-              only the rows that the run keeps. A run draws equal samples with both, unless its samples are
-              made from rows of the data
+              only the rows that the run keeps. A run draws equal samples with both
 
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """

@@ -230,12 +230,16 @@ def held_out(classifier):
     accuracy     fraction of the rows that are classified correctly
     confidence   mean of the highest probability
 
-    None if the data have no test part, or if the run was started from Python code without a recipe.
+    None if the data have no test part or are no longer in their place, or if the run was started from Python
+    code without a recipe.
     """
     recipe = classifier.config["recipe"]
     if recipe is None or recipe["data"] not in data.names():
         return None
-    test = Recipe(**recipe).load("test")
+    try:
+        test = Recipe(**recipe).load("test")
+    except OSError:  # the files are not there, and cannot be downloaded
+        return None
     rows = test.rows(np.arange(len(test)), classifier.system.pixels)
     p = probabilities(classifier, rows["x"])
     return {

@@ -1,8 +1,10 @@
 """The training data of a run: where they were, in a new place, or the rows that the run keeps of them.
 
-system, load = rebuilt(config, folder)           the system, and a function that loads the data
-recipe, dataset = load()                         the data in the place of the recipe
-expect_equal(folder, config, dataset)            they must be those with which the run began
+    system, load = rebuilt(config, folder)           the system, and a function that loads the data
+    recipe, dataset = load()                         the data in the place of the recipe
+    expect_equal(folder, config, dataset)            they must be those with which the run began
+
+To resume a run needs the data. To open it does not: the rows that it keeps take their place.
 """
 
 import os
@@ -66,20 +68,20 @@ def _expect_place(recipe, folder):
     for word, place in places.items():
         if place is not None and not os.path.exists(files.path_of(place)):
             raise FileNotFoundError(
-                f"{folder}: its training data are not at {place}; if they were moved, name their new place: "
+                f"{folder}: its training data are not at {readable(place)}; if they were moved, name their new place: "
                 f"`numgan train --resume {folder} --{word} PATH`"
             )
 
 
 def expect_equal(folder, config, dataset):
-    """Raise ValueError unless a data set equals the one with which the run in `folder` began.
+    """Raise FileFormatError unless a data set equals the one with which the run in `folder` began.
 
     config   the dict of the run's config.json
     The message names what differs: classes, columns, numbers of rows, shapes, or the ranges of rows.
     """
     found = kept.differences(config["data"], config["classes"], dataset)
     if found:
-        raise ValueError(
+        raise FileFormatError(
             f"{folder}: {readable(f'{dataset.name} ({dataset.source})')} differs from the data of the run: "
             f"{'; '.join(found)}. A run continues only with equal data: restore them, or begin a new run"
         )
@@ -99,7 +101,7 @@ def find(folder, config, load, whole):
         return _rows_instead(folder, config, error)
     try:
         expect_equal(folder, config, dataset)
-    except ValueError as error:
+    except FileFormatError as error:
         return _rows_instead(folder, config, error)
     return dataset, None
 

@@ -61,13 +61,11 @@ def _in_ascii(line):
 def font_of(line):
     """The first Pillow font that has every letter of the text `line`; None if no font can draw it.
 
-    A line of spaces alone cannot be seen, so no font can draw it.
+    A line that cannot be seen, such as one of spaces alone, counts as one that no font can draw.
 
     Letters that are written from right to left or joined, such as Arabic ones, need Pillow's layout engine
     Raqm. Without this engine no font can draw them.
     """
-    if line and line.isspace():
-        return None
     shaped = any(
         unicodedata.bidirectional(letter) in ("R", "AL") or unicodedata.category(letter)[0] == "M"
         for letter in line
@@ -75,7 +73,8 @@ def font_of(line):
     if shaped and not (features.check("raqm") and features.check("fribidi")):
         return None
     fonts = (_wide_font(True),) if shaped else (_own_font(), _wide_font(False))
-    return next((font for font in fonts if font and all(_has(font, letter) for letter in line)), None)
+    able = (font for font in fonts if font and all(_has(font, letter) for letter in line))
+    return next((font for font in able if not line or font.getmask(line).getbbox()), None)
 
 
 @lru_cache

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.arrays import load_arrays, write_arrays
 from ..core.errors import FileFormatError, damaged
-from ..core.fields import Each, Record, Text, Whole
+from ..core.fields import Choice, Each, Record, Text, Whole
 from ..core.files import replacing
 from ..core.randomness import stream
 from ..data import Dataset, Unpaired
@@ -27,7 +27,10 @@ PARTS = 16  # hashes of a column, each of a sixteenth of its rows: they say whic
 ROWS, BYTES = 2000, 16 << 20  # most rows that a run keeps, and most bytes of them
 NAMED = 5  # most names of classes in a message
 
-COLUMN = Record({"rows": Whole(1), "shape": Each(Whole()), "type": Text(20), "parts": Each(Text(16))})
+TYPES = tuple(
+    sorted({np.dtype(code).newbyteorder(order).str for code in "?bhilqBHILQefdg" for order in "<>"})
+)
+COLUMN = Record({"rows": Whole(1), "shape": Each(Whole()), "type": Choice(TYPES), "parts": Each(Text(16))})
 FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)})
 
 

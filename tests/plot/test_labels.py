@@ -29,6 +29,7 @@ def grid(*names):
         ("a\u202eb\u200b", r"a\u202eb\u200b"),
         ("a\u3000b\u00a0c", "a b c"),
         ("  ", "class 0 (  )"),
+        ("\u2800", r"class 0 (\u2800)"),
         ("a$b_c$^{2}", "a$b_c$^{2}"),
         ("\udcc3\udc84", "Ä"),
         ("\ud800", "?"),

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from file_cases import change
 from PIL import Image
 from training_cases import DIGITS, RING, go, make, metrics, weights
 
@@ -149,6 +151,37 @@ def test_damaged_rows_are_refused(damage, tmp_path):
         np.savez(path, **arrays)
     with pytest.raises(FileFormatError, match=r"data\.npz.*(delete it|move it away)"):
         runs.open_run(tmp_path / "run", make("conditional")[0])
+
+
+@pytest.mark.parametrize(
+    "where, value",
+    [
+        (("columns", "x", "type"), "("),
+        (("columns", "x", "type"), "O"),
+        (("columns", "x", "rows"), 0),
+        (("columns", "x", "shape"), [8, -1]),
+        (("columns", "x", "shape"), 8),
+        (("columns", "x", "parts"), "abc"),
+        (("columns",), []),
+        (("classes",), 3),
+    ],
+)
+def test_every_field_of_a_fingerprint_is_checked(where, value, tmp_path):
+    go("conditional", tmp_path / "run", steps=1)
+    change(tmp_path / "run" / "config.json", ("data", *where), value)
+    with pytest.raises(FileFormatError, match=f"config.json: data.{'.'.join(where)}"):
+        runs.read_config(tmp_path / "run")
+
+
+@pytest.mark.parametrize("word, value", [("rows", 10**12), ("shape", [10**6] * 5), ("rows", 1)])
+def test_a_false_fingerprint_costs_no_memory(word, value, tmp_path):
+    go("conditional", tmp_path / "run", steps=1)
+    change(tmp_path / "run" / "config.json", ("data", "columns", "x", word), value)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="data.npz"):
+        runs.open_run(tmp_path / "run", make("conditional")[0])
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 def test_the_names_of_classes_are_those_of_the_rows(tmp_path):

@@ -338,9 +338,9 @@ def _rows(run, seed):
     """Choose the real rows: (test pair, training pair, validation pictures, a text about the test rows).
 
     A pair is (x, labels); labels is None for data without labels. The training rows are in a random order
-    that depends on `seed`. If the data have no test part or were not read (`run.missing`), half of these rows are the test rows and the other
-    half the training rows. Of pictures, the last sixth of the training rows is left out; its first 1,000 rows
-    are the validation pictures.
+    that depends on `seed`. If the data have no test part or were not read (`run.missing`), half of these rows
+    are the test rows and the other half the training rows. Of pictures, the last sixth of the training rows
+    is left out; its first 1,000 rows are the validation pictures.
     """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]

@@ -81,8 +81,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
 def judge_of(run):
     """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is none.
 
-    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none. There is none
-    for a run whose training data were not read (`run.missing`).
+    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none. A run
+    whose training data were not read (`run.missing`) has none.
     """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
@@ -176,8 +176,8 @@ def expect_judge(judge, run):
     names, asked = judge.config["classes"], run.config["classes"]
     if asked and asked != names:
         raise ValueError(
-            f"{judge.folder} knows the classes {', '.join(map(readable, names))}, and the data of {run.folder} "
-            f"have {', '.join(map(readable, asked))}; judge with a classifier of the same data"
+            f"{judge.folder} knows the classes {', '.join(map(readable, names))}, and the data of "
+            f"{run.folder} have {', '.join(map(readable, asked))}; judge with a classifier of the same data"
         )
 
 

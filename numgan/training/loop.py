@@ -91,7 +91,7 @@ def train(
                                 the run
     resume                      True: continue the run in `out`
     recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone. With
-                                resume=True: the recipe of the run, in which the place of equal data may be new
+                                resume=True: that of the run, in which equal data may have a new place
     weights                     initial {network: Parameters}, such as another run's `state.params`; None:
                                 random. Not with resume=True
     log_every, picture_every    steps between lines of metrics.jsonl (None: 10), and between sample pictures
@@ -185,9 +185,10 @@ def _begun(system, dataset, plan, recipe):
 def _extended(config, plan, recipe=None, source=None):
     """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    If `recipe` is not None, the place of the data becomes that in `recipe`, and the source `source`. The entry "diverged",
-    the message of an earlier failure, is removed. Raises ValueError if batch_size or seed of the plan are not
-    None and differ from those in `config`, or if the recipes differ in more than the place of the data.
+    If `recipe` is not None, the place of the data becomes that in `recipe`, and the source `source`. The
+    entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or seed
+    of the plan are not None and differ from those in `config`, or if the recipes differ in more than the
+    place of the data.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):

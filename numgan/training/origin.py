@@ -68,8 +68,8 @@ def _expect_place(recipe, folder):
     for word, place in places.items():
         if place is not None and not os.path.exists(files.path_of(place)):
             raise FileNotFoundError(
-                f"{folder}: its training data are not at {readable(place)}; if they were moved, name their new place: "
-                f"`numgan train --resume {folder} --{word} PATH`"
+                f"{folder}: its training data are not at {readable(place)}; if they were moved, name their "
+                f"new place: `numgan train --resume {folder} --{word} PATH`"
             )
 
 

@@ -134,7 +134,8 @@ def begun(folder):
     """Whether `folder` has a run that can be resumed, that is, a config.json.
 
     If not, the checkpoint and the rows in the folder are removed: a process that was killed before it wrote
-    config.json left them. This is only for folders that numgan itself makes, for a trial of a study or for a judge.
+    config.json left them. This is only for folders that numgan itself makes, for a trial of a study or for a
+    judge.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True

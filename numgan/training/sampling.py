@@ -64,7 +64,7 @@ class Sampler:
         return Batch(columns, number=n)
 
     def numbers(self, labels=None):
-        """The class numbers of labels, a list; `labels` are names or numbers of classes. None: of all classes.
+        """The class numbers of `labels`, a list: of names or numbers of classes. None: all class numbers.
 
         Raises the errors of `classes.numbers_of`, also for labels of a system without classes.
         """

@@ -293,13 +293,14 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
         suspect = dead or not error <= RTOL
-        if suspect and is_zero(analytic, numeric, whole) and is_constant(block, rng)[0]:
+        small = suspect and is_zero(analytic, numeric, whole) and is_constant(block, rng)[0]
+        if suspect and (small or is_zero_by_cancelling(block, analytic, rng)):
             notes.append(f"{block.name} is zero: the function does not depend on it")
-            error = largest(analytic - numeric) / whole if whole else 0.0
-        elif suspect and is_zero_by_cancelling(block, analytic, rng):
-            notes.append(f"{block.name} is zero: the function does not depend on it")
-            error = 0.0
-        elif suspect and (dead or _cancelled(block, analytic, numeric, whole)):
+            worst = max(worst, largest(analytic - numeric) / whole if small and whole else 0.0)
+            continue
+        if suspect and (dead or _cancelled(block, analytic, numeric, whole)):
+            if not reported and _near_kink(block, rng):
+                raise _on_kink(subject, block.name)
             raise AllZero(
                 subject.message(
                     f"{block.name} cannot be checked here: it is zero at this point, and so are the "
@@ -317,7 +318,7 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
                 every = block.directions(slow=True, rng=None)
                 analytic, numeric = block.measure(here, every, subject.text, refine=False)
             raise _wrong(block, analytic, numeric, subject, error)
-        if not reported and has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit)):
+        if not reported and _near_kink(block, rng):
             raise _on_kink(subject, block.name)
         worst = max(worst, error)
     return worst, "; ".join(notes)
@@ -330,6 +331,11 @@ def _cancelled(block, analytic, numeric, whole):
     """
     size = max(largest(analytic), largest(numeric))
     return size <= ROUNDING * whole or hidden_by_rounding(block, analytic, numeric)
+
+
+def _near_kink(block, rng):
+    """Whether the Block's function has an unreported kink along a random direction."""
+    return has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit))
 
 
 def _on_kink(subject, name):

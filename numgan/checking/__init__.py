@@ -16,7 +16,7 @@
 
 The checks return a Report, or raise GradientError if a gradient is wrong.
 
-Reading order: points, differences (when a quotient may be trusted), explain, functions, layer, loss,
+Reading order: points, differences (when a quotient may be trusted), constant, explain, callables, functions, layer, loss,
 optimizer, penalty, consensus, unrolling, system, cases, catalogue.
 """
 

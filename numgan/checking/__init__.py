@@ -16,8 +16,8 @@
 
 The checks return a Report, or raise GradientError if a gradient is wrong.
 
-Reading order: points, differences (when a quotient may be trusted), constant, explain, callables, functions, layer, loss,
-optimizer, penalty, consensus, unrolling, system, cases, catalogue.
+Reading order: points, differences (when a quotient may be trusted), constant, explain, callables, functions,
+layer, loss, optimizer, penalty, consensus, unrolling, system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries

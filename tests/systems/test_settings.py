@@ -66,7 +66,7 @@ def test_settings_on_the_command_line(numgan):
         plan["recipe"]["smooth"] == 0.8
         and plan["optimizers"]["D"] == "Historical(rule=Adam(lr=0.01), weight=0.1)"
     )
-    smooth = runs.Recipe("hacks", "digits", smooth=0.8).build()  # its own switch, not a second smoothing
+    smooth = recipes.Recipe("hacks", "digits", smooth=0.8).build()  # its own switch, not a second smoothing
     assert smooth.settings["smooth"] == 0.8 and smooth.loss is nonsaturating
     rows = json.loads(numgan("systems", "--json")[1])
     assert (

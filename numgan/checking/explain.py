@@ -34,7 +34,7 @@ def explain(subject, name, analytic, numeric, wrong):
 
 
 def pattern(analytic, numeric, wrong, counts):
-    """The text of the first known pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
+    """The text of the first known pattern, such as a wrong sign, that fits; UNKNOWN if none fits.
 
     analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by which
     a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS and are
@@ -104,7 +104,7 @@ def _border(a, n, wrong, counts):
 
 
 def _shifted(a, n, wrong, counts):
-    """The right numbers, but moved along one axis or along both axes of a picture: a crop at a wrong place."""
+    """The right numbers, moved along one axis or along both axes of a picture: a wrong crop."""
     axes = (1, 2) if a.ndim == 4 else (1,) if a.ndim == 3 else ()
     for moves in product((0, 1, -1, 2, -2), repeat=len(axes)):
         if not any(moves) or any(a.shape[axis] <= abs(k) + 1 for axis, k in zip(axes, moves)):

@@ -91,20 +91,26 @@ def frozen_no_weight_gradient(point, name="backward"):
         )
     if not len(point.p):
         return None
-    run, targets = _fresh(point, name)
-    watch = Watch(targets, point, run)
-    if watch.note:
-        return None, f"not seen: {watch.note}"
+    run, targets, given = _fresh(point, name)
+    watch = Watch(run, targets, given, point.batch)
+    note = watch.note
+    if watch.met and all(d is None for _, d in leaves(watch.dx)):
+        note = "x has no gradient, so nothing shows what the pass needs"
+    if note:
+        return None, f"not seen: {note}"
     if watch.met:
-        _search(point, name, run, targets, t)
+        _search(f"{point.subject}: {name}(frozen=True)", f"{t}dx", run, targets, given, point.batch)
     return None
 
 
 def _fresh(point, name):
-    """(run, targets): run() is a frozen pass for a new dy and returns dx; targets are its weight gradients.
+    """(run, targets, given): a frozen pass for a new dy, what it must not compute, and its arguments.
 
-    targets are {path of a parameter: array}. They are linear in dy, and are computed as a sum for two other
-    dy. So an array that an earlier pass left on the layer, or in freed memory, does not have these numbers.
+    run       the pass, a function that returns dx
+    targets   {path of a parameter: weight gradient}. They are linear in dy, and are computed as a sum for two
+              other dy. So an array that an earlier pass left on the layer, or in freed memory, does not have
+              these numbers
+    given     all arguments of the pass, and all other arrays of the Point
     """
     rng, tcache = point.rng("frozen"), None
     names = ("y",) if name == "backward" else ("y", "y")  # dy, or dy and tdy
@@ -121,32 +127,36 @@ def _fresh(point, name):
     def run():
         return point.run(name, *both, *rest, frozen=True)[0]
 
-    return run, {path: target for path, target in targets.items() if target.any()}
+    given = (point.p, point.x, point.dy, point.tdy, point.tx, point.tp, point.y, *both, *rest)
+    return run, {path: target for path, target in targets.items() if target.any()}, given
 
 
-def _search(point, name, run, targets, t):
-    """Raise GradientError if a frozen pass computes one of `targets` and does not need it for dx."""
+def _search(subject, dx, run, targets, given, batch):
+    """Raise GradientError if a frozen pass computes one of `targets` and does not need it for dx.
+
+    subject   the beginning of the message;  dx: the name of the result
+    """
     expected, innocent = copied(run()), set()
     for _ in range(SUSPECTS):
-        watch = Watch(targets, point, run, innocent, changes=True)
+        watch = Watch(run, targets, given, batch, innocent, changes=True)
         if watch.found is None:
             return
         variable, path, line = watch.found
         if watch.kept and same(expected, copied(watch.dx)):
             raise failure(
-                f"{point.subject}: {name}(frozen=True) computes the gradient of {path} and throws it away "
-                f"(the variable {variable} in line {line}; {t}dx does not depend on it); compute dp only if "
-                "not frozen"
+                f"{subject} computes the gradient of {path} and throws it away (the variable {variable} in "
+                f"line {line}; {dx} does not depend on it); compute dp only if not frozen"
             )
         innocent.add(watch.key)
 
 
 class Watch:
-    """The trace of one frozen backward pass, which looks for the numbers of weight gradients in all variables.
+    """The trace of one frozen backward pass. It looks for weight gradients in all variables.
 
-    targets    {path of a parameter: its gradient}
-    point      the Point; its arrays are arguments of the pass and never suspect
     run        the frozen pass, a function; its result is kept as `dx`
+    targets    {path of a parameter: its gradient}
+    given      the arguments of the pass; their arrays are never suspect
+    batch      the number of samples
     innocent   keys of variables that dx depends on
     changes    True: the first suspect variable gets other numbers. The trace then looks after every operation
                and not only after every line
@@ -158,13 +168,12 @@ class Watch:
             had old numbers by chance
     """
 
-    def __init__(self, targets, point, run, innocent=(), changes=False):
+    def __init__(self, run, targets, given, batch, innocent=(), changes=False):
         self.targets = {path: _profile(target) for path, target in targets.items()}
         self.sizes = {target.size for target in targets.values()}
-        given = (point.p, point.x, point.dy, point.tdy, point.tx, point.tp, point.cache, point.y)
         self.given = [array for _, array in arrays_inside(given, depth=9)]
         self.ids = {id(thing) for thing in (*given, *self.given)}
-        self.innocent, self.changes, self.batch = innocent, changes, point.batch
+        self.innocent, self.changes, self.batch = innocent, changes, batch
         self.cleared, self.inside, self.met, self.found, self.key = [], {}, False, None, None
         self.lines, self.note, self.array, self.numbers = 0, "", None, None
         for size in self.sizes:  # new arrays then do not get memory in which a gradient was

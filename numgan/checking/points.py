@@ -228,8 +228,8 @@ class Point:
         whole = self.layer.init(0, np.float64)
         if not isinstance(p, dict) or set(p) != set(whole):
             raise ValueError(
-                f"check_layer: expected p with the parameters {', '.join(whole) or 'none'}, got {kind(p)}; make "
-                "it with layer.init(seed)"
+                f"check_layer: expected p with the parameters {', '.join(whole) or 'none'}, got {kind(p)}; "
+                "make it with layer.init(seed)"
             )
         for name, array in p.items():
             if np.shape(array) != whole[name].shape:
@@ -306,9 +306,9 @@ class Point:
     def vector(self, dp, which="backward"):
         """Convert dp, the gradient with respect to the parameters, to Parameters in the form of p.
 
-        dp is {name: array or None}; None becomes zeros. For a layer without parameters, dp may be None. `which` names the pass in messages. Raises
-        GradientError if dp is None, if its names or shapes differ from those of p, or if a held entry has a
-        gradient that is not zero.
+        dp is {name: array or None}; None becomes zeros. Without parameters, dp may also be None. `which`
+        names the pass in messages. Raises GradientError if dp is no such dict, if its names or shapes differ
+        from those of p, or if a held entry has a gradient that is not zero.
         """
         whole = self.p.zeros()
         if dp is None and not len(whole):
@@ -317,8 +317,8 @@ class Point:
             names = f"gradients named {', '.join(whole)}" if whole else "{} (there are no parameters)"
             got = (", ".join(map(str, dp)) or "nothing") if isinstance(dp, Mapping) else kind(dp)
             raise failure(
-                f"{self.subject}: {which} must return {names}, got {got}; use a dict {{name: array}} with the "
-                "names and shapes of parameter_shapes()"
+                f"{self.subject}: {which} must return {names}, got {got}; use a dict {{name: array}} "
+                "with the names and shapes of parameter_shapes()"
             )
         for name in whole:
             if dp[name] is not None:
@@ -348,8 +348,8 @@ class Point:
         given = leaves(dx)
         if len(given) != len(leaves(self.x)):
             raise failure(
-                f"{self.subject}: {which}: expected {len(leaves(self.x))} gradients, one for each array of x, "
-                f"got {kind(dx)}; use None for an array without a gradient"
+                f"{self.subject}: {which}: expected {len(leaves(self.x))} gradients, one for each array of "
+                f"x, got {kind(dx)}; use None for an array without a gradient"
             )
         for (path, array), (_, d) in zip(leaves(self.x), given):
             if d is not None and not isinstance(d, np.ndarray):

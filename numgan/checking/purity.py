@@ -139,15 +139,26 @@ def computes_in_float64(point):
                     f"{advice}"
                 )
         size = NEAR * max(np.abs(flat(point.x)).max(initial=0), 1e-3) if name == "tx" else NEAR
-        values = np.array([flat(point.at(size * k, **{name: along})[0]) for k in range(STEPS)])
-        if not np.isfinite(values).all() or not values.size:
-            continue
-        bends = np.abs(np.diff(values, 2, axis=0)).max(axis=1) / max(np.abs(values).max(), 1e-300)
-        if (bends > ROUGH).sum() >= 3:  # a kink or a step would bend the line at one place only
+        jump = rough(lambda k: flat(point.at(size * k, **{name: along})[0]))
+        if jump:
             raise failure(
                 f"{point.subject}: forward computes in float32 (or less) somewhere: if the arguments move by "
-                f"1e-8 of their size, y jumps by {bends.max():.0e} of its size; {advice}"
+                f"1e-8 of their size, y jumps by {jump:.0e} of its size; {advice}"
             )
+
+
+def rough(f):
+    """The largest jump of f(0), f(1), f(2), ..., relative to f, if these values are rough; 0.0 if smooth.
+
+    f(k) is a vector of numbers, at arguments that move by a tiny step for each k. On such a short line, a
+    smooth function is straight, and a kink or a step bends it at one place only. A function whose numbers are
+    rounded to float32 bends at several places.
+    """
+    values = np.array([f(k) for k in range(STEPS)])
+    if not values.size or not np.isfinite(values).all() or not values.any():
+        return 0.0
+    bends = np.abs(np.diff(values, 2, axis=0)).max(axis=1) / np.abs(values).max()
+    return float(bends.max()) if (bends > ROUGH).sum() >= 3 else 0.0
 
 
 def weights_are_parameters(point):
@@ -176,7 +187,7 @@ def weights_are_parameters(point):
 
 
 def _attributes(layer, name="self"):
-    """Yield (path, array) of the attributes of a layer, of its classes outside the library and its children."""
+    """Yield (path, array) of the attributes of a layer, of its own classes, and of its children."""
     own = {
         key: value
         for kind in reversed(type(layer).__mro__)
@@ -193,7 +204,7 @@ def _attributes(layer, name="self"):
 
 
 def _moves_y(point, array):
-    """Whether y changes when the array moves by a part of its size. The array has its old values afterwards."""
+    """Whether y changes if the array moves by a part of its size. The array gets its old values back."""
     before, writeable = array.copy(), array.flags.writeable
     y = copied(point.forward()[0])
     try:

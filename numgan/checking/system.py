@@ -7,19 +7,22 @@ The numbers of real and fake samples differ on purpose. With equal numbers, two 
 sign in one of two terms, and an exchange of real and fake samples. No test would then fail.
 """
 
+from copy import copy
 from functools import partial
 from inspect import signature
 
 import numpy as np
 
+from ..core.arguments import expect_type
 from ..core.probes import observe
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..systems.system import Batch, checked, remember
-from .arrays import copied, same
+from ..systems.system import Batch, System, checked, expect_roles, remember
+from .arrays import copied, leaves, same
 from .differences import Block, compare, parameter_blocks
 from .optimizer import warm
 from .points import at_points, names_of, randomised, scale_of
+from .purity import NEAR, changed_place, rough
 from .report import Report, Subject, failure, title
 
 
@@ -38,25 +41,32 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                  as real samples
     name         the name of the system in the report; None: the name of its class
 
-    Raises GradientError, which names the objective and the parameter or rule.
+    Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
+    if the system is not complete (see `expect_roles`), or an objective returns no Result.
     """
+    expect_type("check_system: system", system, System, "a System, such as numgan.build makes")
+    for _, stage in system.stages:
+        where = f"{type(stage).__name__}.objectives()"
+        expect_type(where, stage.objectives(), dict, "a dict {name: objective}")
+    expect_roles(system)
     report = Report(name or type(system).__name__)
     for i, (_, stage) in enumerate(system.stages):
         where = f", stage {i + 1}" if len(system.stages) > 1 else ""
+        check_contract(report, stage, seed, real, fake, where, FIRST)
         for objective in stage.objectives():
             found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
             report.add(f"gradient of {objective}{where}", *found)
-        check_contract(report, stage, seed, real, fake, where)
+        check_contract(report, stage, seed, real, fake, where, LATER)
     return report
 
 
-def check_contract(report, system, seed=0, real=5, fake=3, where=""):
+def check_contract(report, system, seed=0, real=5, fake=3, where="", checks=None):
     """Check the rules of a system and add a row for each rule to the report.
 
-    The rules are the checks in the list CONTRACT. The rows have no max_error. `where` is added to the name of
-    each row. Raises GradientError if a check fails.
+    The rules are the list `checks`; None: the list CONTRACT. The rows have no max_error. `where` is added to
+    the name of each row. Raises GradientError if a check fails.
     """
-    for check in CONTRACT:
+    for check in CONTRACT if checks is None else checks:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
         report.add(title(check) + where, None, check(point) or "")
 
@@ -93,7 +103,22 @@ class SystemPoint:
                 objective = first.objectives()[name]
                 found = objective(self.params, self.batch, derive(seed, "first", turn))
                 remember(self.memory, found.memory)
+        self.moments = moments
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
+
+    def in_float32(self):
+        """A copy of this SystemPoint whose parameters, batch, moments and memory are float32."""
+        other = copy(self)
+        other.params = {name: p.astype(np.float32) for name, p in self.params.items()}
+        columns = {name: _float32(column) for name, column in self.batch.items()}
+        other.batch = Batch(columns, number=self.batch.number)
+        other.memory = {name: _float32(array) for name, array in self.memory.items()}
+        other.moments = {
+            name: {word: _float32(value) for word, value in state.items()}
+            for name, state in self.moments.items()
+        }
+        other.system = self.system.with_state(other.moments, other.memory)
+        return other
 
     def run(self, objective, params=None, fakes=None):
         """Run the objective of this name and return its Result.
@@ -107,6 +132,11 @@ class SystemPoint:
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
         result = self.system.objectives()[objective](*given)
         return checked(result, params, self.system.trains[objective], f"{self.subject}.{objective}")
+
+
+def _float32(value):
+    floats = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value.astype(np.float32) if floats else value
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
@@ -127,7 +157,8 @@ def _objective(objective, slow, whole, point):
     worst, notes = 0.0, []
     reproduce = f"numgan.check_system(system, seed={point.seed})"
     rows = len(next(iter(point.batch.values())))
-    about = Subject(f"{point.subject}.{objective}", reproduce, rows)
+    numbers = {"the number of fakes": point.batch.fakes}
+    about = Subject(f"{point.subject}.{objective}", reproduce, rows, numbers)
     for owner, gradient in point.run(objective).gradients.items():
         rng = stream(point.seed, "directions", point.attempt, owner)
         blocks = _blocks(point, objective, owner, gradient, whole)
@@ -167,21 +198,109 @@ def _blocks(point, objective, owner, gradient, whole):
 def objectives_are_pure(point):
     """Check that an objective called twice gives the same bits, and writes to no argument.
 
-    It must not write to the parameters, the batch or the memory.
+    It must not write to the parameters, the batch or the memory. This check runs before gradients are
+    compared: without it, the quotients would be those of another function at each call.
     """
-    for objective in point.system.objectives():
-        before = copied((point.params, point.batch, point.memory))
+    for objective, function in point.system.objectives().items():
+        where = f"{point.subject}.{objective}"
+        _expect_arguments(where, function)
+        arguments = {"params": point.params, "batch": point.batch, "memory": point.memory}
+        before = copied(arguments)
         one = point.run(objective)
-        if not same(before, (point.params, point.batch, point.memory)):
-            raise failure(
-                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective "
-                "must only read them"
-            )
+        for word, argument in arguments.items():
+            place = changed_place(before[word], argument, word)
+            if place:
+                raise failure(
+                    f"{where}: it writes to {place}, so it changes parameters, the batch or the memory; an "
+                    "objective must only read them. Return the gradient, and the training loop makes the "
+                    "update"
+                )
+        if not np.isfinite(one.loss):
+            raise failure(f"{where}: the loss is {one.loss} for random parameters; it must be finite")
+        remember(copied(point.memory), one.memory)
         two = point.run(objective)
-        if not same((one.loss, one.gradients, one.memory), (two.loss, two.gradients, two.memory)):
+        results = {"loss": (one.loss, two.loss), "memory": (one.memory, two.memory)}
+        results |= {
+            f"gradient of {name}": (one.gradients[name], two.gradients[name]) for name in one.gradients
+        }
+        differ = [name for name, (first, second) in results.items() if not same(first, second)]
+        if differ:
             raise failure(
-                f"{point.subject}.{objective}: called twice with equal arguments it gives two results"
+                f"{where}: called twice with equal arguments it gives two results (another "
+                f"{', '.join(differ)}); draw random numbers from stream(seed, name), and keep no value "
+                "between calls"
             )
+
+
+def _expect_arguments(where, function):
+    try:
+        form = signature(function)
+        form.bind("params", "batch", "seed")
+    except ValueError:
+        return  # Python does not know the arguments of a compiled function
+    except TypeError as error:
+        raise failure(
+            f"{where}: an objective must take the arguments (params, batch, seed), got {form}: {error}"
+        ) from None
+
+
+def objectives_compute_in_float64(point):
+    """Check that the loss is a smooth function if all arguments are float64, and not rounded to float32.
+
+    If the parameters move by 1e-8 of their size, a loss with numbers of float32 inside jumps, and its
+    quotients are useless. The message names the first layer that gets or returns float32.
+    """
+    for objective, trained in point.system.trains.items():
+        directions = {
+            name: point.params[name].like(
+                stream(point.seed, "float64", name).standard_normal(point.params[name].vector.shape)
+            )
+            for name in trained
+        }
+
+        def loss(k):
+            moved = {
+                name: point.params[name].like(point.params[name].vector * (1 + NEAR * k * d.vector))
+                for name, d in directions.items()
+            }
+            return [point.run(objective, point.params | moved).loss]
+
+        jump = rough(loss)
+        if jump:
+            seen = []
+            with observe(partial(_note_float32, seen), unfused=True):
+                point.run(objective)
+            place = seen[0] if seen else "the loss itself may be rounded"
+            raise failure(
+                f"{point.subject}.{objective}: it computes in float32 (or less) somewhere although all "
+                f"arguments are float64: if the parameters move by 1e-8 of their size, the loss jumps by "
+                f"{jump:.0e} of its size ({place}); keep the dtype of the batch and the parameters"
+            )
+
+
+def _note_float32(seen, layer, name, arguments, words, call):
+    """Append a text to `seen` if a forward pass gets or returns an array of float32."""
+    result = call()
+    if name == "forward":
+        given = arguments[1] if len(arguments) > 1 else words.get("x")
+        for verb, tree in (("gets x", given), ("returns y", result[0])):
+            if any(getattr(array, "dtype", None) in (np.float32, np.float16) for _, array in leaves(tree)):
+                seen.append(f"{layer!r} {verb} as float32")
+    return result
+
+
+def objectives_keep_float32(point):
+    """Check that an objective works in float32: training uses this type.
+
+    Gradients and memory must have the type of the parameters. A constant of float64 inside would make them
+    float64, and the training loop refuses that.
+    """
+    point = point.in_float32()
+    for objective in point.system.objectives():
+        try:
+            remember(copied(point.memory), point.run(objective).memory)
+        except (TypeError, ValueError) as error:
+            raise failure(f"with parameters and batch in float32, as in training: {error}") from error
 
 
 def given_fakes_change_nothing(point):
@@ -224,13 +343,13 @@ def frozen_networks_compute_no_weight_gradient(point):
         return (
             "an objective looks ahead: it differentiates through updates of a network that it does not train"
         )
+    owners = {id(layer): name for name, net in system.networks.items() for layer in _with_weights(net)}
     for objective, trained in system.trains.items():
         learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
-        for name in system.networks.keys() - set(trained):
-            layers = [layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning]
-            with _frozen_only(layers, f"{point.subject}.{objective}", name):
-                point.run(objective)
-                looked_at = True
+        around = FrozenOnly(f"{point.subject}.{objective}", learning, owners)
+        with observe(around, unfused=False):
+            point.run(objective)
+        looked_at = looked_at or around.ran or bool(system.networks.keys() - set(trained))
     return "" if looked_at else "every objective trains every network"
 
 
@@ -243,27 +362,41 @@ def _with_weights(net):
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 
-def _frozen_only(layers, subject, name):
-    """A context manager that watches the backward passes of `layers`, which belong to the network `name`.
+class FrozenOnly:
+    """An observer of all passes of one objective (see `observe`): other networks must be frozen.
 
-    Within the `with` block, every backward or tangent_backward pass of these layers must have frozen=True and
-    return dp = None. Otherwise the pass raises GradientError. `subject` begins the message.
+    subject    the beginning of a message
+    learning   ids of the layers that the objective trains. What runs inside their passes is theirs
+    owners     {id of a layer: name of its network}. A network may also be outside of `System.networks`
+    ran        whether a frozen pass of a layer with weights ran
+
+    A backward or tangent_backward pass of any other layer with weights must have frozen=True and return dp =
+    None. Otherwise the pass raises GradientError.
     """
-    known = set(map(id, layers))
 
-    def around(layer, method, arguments, words, call):
-        result = call()
-        if method in ("backward", "tangent_backward") and id(layer) in known:
+    def __init__(self, subject, learning, owners):
+        self.subject, self.learning, self.owners = subject, learning, owners
+        self.ran, self.inside = False, 0
+
+    def __call__(self, layer, method, arguments, words, call):
+        trained = id(layer) in self.learning
+        self.inside += trained
+        try:
+            result = call()
+        finally:
+            self.inside -= trained
+        backward = method in ("backward", "tangent_backward") and layer.parameter_shapes()
+        if backward and not trained and not self.inside:
+            self.ran = True
             at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
             frozen = arguments[at] if len(arguments) > at else words.get("frozen")
             if not frozen or result[1] is not None:
+                name = self.owners.get(id(layer), "a network outside of `networks`")
                 raise failure(
-                    f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does "
-                    f"not train {name}; pass frozen=True to the backward pass through {name}"
+                    f"{self.subject}: {layer!r} of {name} computes its weight gradient, and this objective "
+                    f"does not train {name}; pass frozen=True to the backward pass through {name}"
                 )
         return result
-
-    return observe(around, unfused=False)
 
 
 def the_generator_learns_from_the_discriminator(point):
@@ -300,9 +433,12 @@ def the_generator_learns_from_the_discriminator(point):
     return "" if looked_at else "no generator that learns from a discriminator"
 
 
-CONTRACT = [
-    objectives_are_pure,
+# The rules without which gradients cannot be compared come first.
+FIRST = [objectives_are_pure, objectives_compute_in_float64]
+LATER = [
     given_fakes_change_nothing,
     frozen_networks_compute_no_weight_gradient,
     the_generator_learns_from_the_discriminator,
+    objectives_keep_float32,
 ]
+CONTRACT = FIRST + LATER

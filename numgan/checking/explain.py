@@ -34,7 +34,7 @@ def explain(subject, name, analytic, numeric, wrong):
 
 
 def pattern(analytic, numeric, wrong, counts):
-    """The text of the first known pattern, such as a wrong sign, that fits; UNKNOWN if none fits.
+    """The text of the first pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
 
     analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by which
     a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS and are

@@ -211,9 +211,8 @@ def objectives_are_pure(point):
             place = changed_place(before[word], argument, word)
             if place:
                 raise failure(
-                    f"{where}: it writes to {place}, so it changes parameters, the batch or the memory; an "
-                    "objective must only read them. Return the gradient, and the training loop makes the "
-                    "update"
+                    f"{where}: it writes to {place}; an objective must only read its parameters, its batch "
+                    "and its memory. Return the gradient, and the training loop makes the update"
                 )
         if not np.isfinite(one.loss):
             raise failure(f"{where}: the loss is {one.loss} for random parameters; it must be finite")

@@ -112,14 +112,11 @@ def test_a_channel_is_the_last_axis(shape):
         )
         assert pattern(n + level, n, np.ones(shape, bool), 7).startswith(words)
     one = rng.standard_normal(5)
-    assert (
-        pattern(one + rng.standard_normal(5), one, np.ones(5, bool), 7) == UNKNOWN
-    ), "one axis has one row"
+    assert pattern(one + rng.standard_normal(5), one, np.ones(5, bool), 7) == UNKNOWN, "one axis has one row"
     row = rng.standard_normal((1, 5))
-    assert (
-        pattern(row + rng.standard_normal((1, 5)), row, np.ones((1, 5), bool), 7)
-        == UNKNOWN
-    ), "one row shows no constant"
+    assert pattern(row + rng.standard_normal((1, 5)), row, np.ones((1, 5), bool), 7) == UNKNOWN, (
+        "one row shows no constant"
+    )
 
 
 def test_a_wrong_form_is_explained():

@@ -11,6 +11,7 @@ the variable: it is a weight gradient that was computed for nothing.
 
 import functools
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core import errors
+from ..core.parameters import Parameters
 from ..layers import Layer
 from .arrays import copied, leaves, moved, normal, same
 from .inspection import arrays_inside
@@ -164,8 +166,8 @@ class Watch:
     met     whether there was a suspect
     note    why the pass cannot be watched, or ""
     found   (variable, path of the parameter, line) of the changed variable, or None; `key` is its key
-    kept    whether the changed variable had the new numbers still at the end. If not, it was a new array that
-            had old numbers by chance
+    kept    whether the changed variable still had the new numbers at the end, or was filled with one number.
+            If not, it was a new array that had old numbers by chance
     """
 
     def __init__(self, run, targets, given, batch, innocent=(), changes=False):
@@ -192,7 +194,9 @@ class Watch:
 
     @property
     def kept(self):
-        return self.array is None or np.array_equal(self.array, self.numbers, equal_nan=True)
+        if self.array is None:
+            return True
+        return np.array_equal(self.array, self.numbers) or bool((self.array == self.array.flat[0]).all())
 
     def __call__(self, frame, event, argument):
         if self.found or self.note or frame.f_code.co_filename.startswith(SKIPPED):
@@ -219,9 +223,7 @@ class Watch:
         elif isinstance(value, (bool, int, float, str)):
             return
         else:
-            # a container is searched again if its length has changed
-            attributes = getattr(value, "__dict__", None)
-            known = (id(value), name, len(attributes if attributes is not None else _sized(value)))
+            known = (id(value), name, _inner(value))  # searched again if it holds other objects than before
             if known not in self.inside:
                 self.inside[known] = value, self._within(name, value)
             things = self.inside[known][1]
@@ -256,15 +258,22 @@ class Watch:
         """
         if not self._fits(array):
             return None
-        forms = [array] if np.size(array) in self.sizes else []
-        forms += [array.sum(axis=0)] if self._each(array) > 1 and self._each(array) in self.sizes else []
-        paths = [path for form in forms for own in [_profile(form)] for path in self.targets
-                 if _alike(own, self.targets[path])]  # fmt: skip
-        if not paths or any(np.may_share_memory(array, given) for given in self.given):
-            return None
-        known = [given for given in self.given if given.size == np.size(array)] + self.cleared
-        own = _profile(array)
-        return None if any(_alike(own, _profile(other)) for other in known) else paths[0]
+        forms = [np.array(array)] if np.size(array) in self.sizes else []
+        if self._each(array) > 1 and self._each(array) in self.sizes:
+            forms.append(array.sum(axis=0))
+        own = [_profile(form) for form in forms]
+        paths = [path for path, target in self.targets.items() if any(_alike(one, target) for one in own)]
+        if paths and any(np.may_share_memory(array, given) for given in self.given):
+            paths = []
+        if paths:
+            known = [given for given in self.given if given.size == np.size(array)] + self.cleared
+            profile, others = _profile(array), [_profile(other) for other in known]
+            if any(_alike(profile, other) for other in others):
+                paths = []
+            own += [profile, *others]
+        for numbers in forms + own:
+            numbers[...] = 0  # the memory may become an array of the pass, and must not look like a gradient
+        return paths[0] if paths else None
 
     def _suspect(self, frame, name, path, array, target):
         """Give the variable other numbers, if this Watch changes one and the variable is not innocent."""
@@ -281,14 +290,25 @@ class Watch:
             self.found, self.key = (path, target, frame.f_lineno), key
 
 
-def _sized(value):
-    return value if hasattr(value, "__len__") else ()
+def _inner(value):
+    """The ids of the objects in a container, or of the attributes of an object."""
+    if isinstance(value, Parameters):
+        return ()  # an entry is a new view at each access
+    if isinstance(value, Mapping):
+        return tuple(map(id, value.values()))
+    if isinstance(value, (tuple, list)):
+        return tuple(map(id, value))
+    return tuple(map(id, getattr(value, "__dict__", {}).values()))
 
 
 def _profile(array):
     """The sizes of the numbers of an array in order: relative to the largest, if there are several."""
-    numbers = np.sort(np.abs(np.asarray(array, np.float64)), axis=None)
-    return numbers / numbers[-1] if numbers.size > 1 and numbers[-1] > 0 else numbers
+    numbers = np.array(array, np.float64).ravel()
+    np.abs(numbers, out=numbers)
+    numbers.sort()
+    if numbers.size > 1 and numbers[-1] > 0:
+        numbers /= numbers[-1]
+    return numbers
 
 
 def _alike(one, two):

@@ -1,0 +1,48 @@
+"""Right and wrong pieces of code: none is passed wrongly, and none is blamed wrongly.
+
+A wrong piece must fail, and its message must name the cause or a true observation. A message about a kink
+would be wrong for all of them.
+"""
+
+import re
+
+import pytest
+from pieces_forms import WRONG as FORMS
+from pieces_frozen import WRONG as FROZEN
+from pieces_gradients import WRONG as GRADIENTS
+from pieces_right import RIGHT as LAYERS
+from pieces_systems import RIGHT as SYSTEMS
+from pieces_systems import WRONG as WRONG_SYSTEMS
+
+from numgan import check_layer, check_system
+from numgan.core.errors import GradientError
+from numgan.systems import System
+
+
+def check(piece):
+    thing = piece.make()
+    if isinstance(thing, System):
+        return check_system(thing, **piece.settings)
+    return check_layer(thing, piece.x, **piece.settings)
+
+
+@pytest.mark.parametrize("piece", LAYERS + SYSTEMS, ids=lambda piece: piece.name)
+def test_right_code_passes(piece):
+    report = check(piece)
+    assert report.max_error <= 1e-6
+    for words in piece.words:
+        assert re.search(words, str(report)), words
+
+
+@pytest.mark.parametrize("piece", FROZEN + FORMS + GRADIENTS + WRONG_SYSTEMS, ids=lambda piece: piece.name)
+def test_wrong_code_fails_and_is_told_why(piece):
+    with pytest.raises((GradientError, TypeError, ValueError)) as error:
+        check(piece)
+    text = str(error.value)
+    assert "kink" not in text
+    for words in piece.words:
+        assert re.search(words, text), f"{words!r} is not in: {text}"
+
+
+def test_there_are_enough_pieces():
+    assert len(FROZEN + FORMS + GRADIENTS + WRONG_SYSTEMS) >= 60 and len(LAYERS + SYSTEMS) >= 60

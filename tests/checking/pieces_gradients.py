@@ -234,7 +234,8 @@ class Attention(Layer):
         ds = a * (da - (a * da).sum(axis=2, keepdims=True))
         if self.scaled:
             ds /= x.dtype.type(np.sqrt(x.shape[2]))
-        return a.swapaxes(1, 2) @ dy + ds @ x + ds.swapaxes(1, 2) @ x, None if frozen else {}
+        dx = a.swapaxes(1, 2) @ dy + ds @ x + ds.swapaxes(1, 2) @ x
+        return dx if need_dx else None, None if frozen else {}
 
 
 class OneRow(Own):

@@ -36,9 +36,9 @@ def explain(subject, name, analytic, numeric, wrong):
 def pattern(analytic, numeric, wrong, counts):
     """The text of the first pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
 
-    analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by which
-    a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS and are
-    tried in its order.
+    analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by
+    which a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS
+    and are tried in its order.
     """
     counts = counts if isinstance(counts, dict) else {"the batch size": counts}
     return next(filter(None, (test(analytic, numeric, wrong, counts) for test in PATTERNS)), UNKNOWN)

@@ -21,8 +21,8 @@ CONSTANTS = re.compile(
     r".*(const|fixed|mean|std|var|running|mask|table|window|position|reference|basis|freq|grid|blur|sobel).*",
     re.I,
 )
-NEAR, STEPS = 1e-8, 9  # moves of x by 1e-8 of its scale, in steps to both sides, show numbers of float32
-ROUGH = 2e-9  # a second difference of y above this fraction of y is a rounding error, not a curvature
+NEAR, STEPS = 1e-7, 9  # moves by 1e-7 of the size, in 8 steps: numbers of float32 jump several times
+ROUGH = 1e-11  # a bend of y above this fraction of y, which the next bends do not have, is a rounding error
 
 
 def forms(point):
@@ -128,7 +128,7 @@ def computes_in_float64(point):
     """Check that forward computes in float64 if x and the parameters are float64.
 
     Numbers of float32 inside would make the difference quotients useless: they have two correct digits. If x
-    moves by 1e-8 of its size, a smooth y moves along a line, and a y with rounding errors of float32 jumps.
+    moves by 1e-7 of its size, a smooth y moves along a line, and a y with rounding errors of float32 jumps.
     """
     advice = "keep the dtype of x: no astype(np.float32), and no array of float32 that receives results"
     for name, along in point.directions.items():
@@ -142,8 +142,8 @@ def computes_in_float64(point):
         jump = rough(lambda k: flat(point.at(size * k, **{name: along})[0]))
         if jump:
             raise failure(
-                f"{point.subject}: forward computes in float32 (or less) somewhere: if the arguments move by "
-                f"1e-8 of their size, y jumps by {jump:.0e} of its size; {advice}"
+                f"{point.subject}: forward loses digits, as if it computed in float32 somewhere: if the "
+                f"arguments move by 1e-7 of their size, y jumps by {jump:.0e} of its size; {advice}"
             )
 
 
@@ -151,13 +151,14 @@ def rough(f):
     """The largest jump of f(0), f(1), f(2), ..., relative to f, if these values are rough; 0.0 if smooth.
 
     f(k) is a vector of numbers, at arguments that move by a tiny step for each k. On such a short line, a
-    smooth function is straight, and a kink or a step bends it at one place only. A function whose numbers are
-    rounded to float32 bends at several places.
+    smooth function has the same small bend everywhere, and a kink or a step bends it at one place more. A
+    function whose numbers are rounded to float32 has other bends at several places.
     """
     values = np.array([f(k) for k in range(STEPS)])
     if not values.size or not np.isfinite(values).all() or not values.any():
         return 0.0
-    bends = np.abs(np.diff(values, 2, axis=0)).max(axis=1) / np.abs(values).max()
+    bends = np.diff(values, 2, axis=0)
+    bends = np.abs(bends - np.median(bends, axis=0)).max(axis=1) / np.abs(values).max()
     return float(bends.max()) if (bends > ROUGH).sum() >= 3 else 0.0
 
 

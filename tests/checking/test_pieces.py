@@ -7,12 +7,13 @@ would be wrong for all of them.
 import re
 
 import pytest
-from pieces_forms import WRONG as FORMS
-from pieces_frozen import WRONG as FROZEN
-from pieces_gradients import WRONG as GRADIENTS
-from pieces_right import RIGHT as LAYERS
-from pieces_systems import RIGHT as SYSTEMS
-from pieces_systems import WRONG as WRONG_SYSTEMS
+from pieces.forms import WRONG as FORMS
+from pieces.frozen import WRONG as FROZEN
+from pieces.gradients import WRONG as GRADIENTS
+from pieces.needed import RIGHT as NEEDED
+from pieces.right import RIGHT as LAYERS
+from pieces.systems import RIGHT as SYSTEMS
+from pieces.systems import WRONG as WRONG_SYSTEMS
 
 from numgan import check_layer, check_system
 from numgan.core.errors import GradientError
@@ -26,7 +27,7 @@ def check(piece):
     return check_layer(thing, piece.x, **piece.settings)
 
 
-@pytest.mark.parametrize("piece", LAYERS + SYSTEMS, ids=lambda piece: piece.name)
+@pytest.mark.parametrize("piece", NEEDED + LAYERS + SYSTEMS, ids=lambda piece: piece.name)
 def test_right_code_passes(piece):
     report = check(piece)
     assert report.max_error <= 1e-6
@@ -45,4 +46,4 @@ def test_wrong_code_fails_and_is_told_why(piece):
 
 
 def test_there_are_enough_pieces():
-    assert len(FROZEN + FORMS + GRADIENTS + WRONG_SYSTEMS) >= 60 and len(LAYERS + SYSTEMS) >= 60
+    assert len(FROZEN + FORMS + GRADIENTS + WRONG_SYSTEMS) >= 60 and len(NEEDED + LAYERS + SYSTEMS) >= 60

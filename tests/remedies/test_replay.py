@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from game_cases import DIGITS, Ear, narrow, steps
 
-from numgan.checking.system import SystemPoint, objectives_are_pure
+from numgan.checking.contract import objectives_are_pure
+from numgan.checking.system import SystemPoint
 from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
 from numgan.remedies import replay

@@ -1,7 +1,7 @@
 """A piece of code as a learner writes it, with what check_layer or check_system must say about it.
 
-The pieces are in pieces_right.py, pieces_frozen.py, pieces_forms.py, pieces_gradients.py and
-pieces_systems.py. test_pieces.py tries them all.
+There is a chapter for each kind: right and needed (right layers), frozen, forms and gradients (wrong layers),
+and systems. tests/checking/test_pieces.py tries them all.
 """
 
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Own(Layer):
 
 
 class OwnConv(Layer):
-    """A correlation of stride 1 in plain NumPy: x (N, H, W, C) with a kernel (K, K, C, F), padded by `pad`."""
+    """A correlation of stride 1 in plain NumPy: x (N, H, W, C) with a kernel (K, K, C, F)."""
 
     def __init__(self, channels=2, filters=3, k=3, pad=1):
         self.channels, self.filters, self.k, self.pad = channels, filters, k, pad

@@ -3,9 +3,9 @@
 import types
 
 import numpy as np
-from pieces import Own, OwnConv, OwnNorm, Piece
 
 from numgan.layers import Layer, Pass
+from pieces import Own, OwnConv, OwnNorm, Piece
 
 
 class Eager(Own):
@@ -242,7 +242,8 @@ WRONG = [
           (KEPT % r"layers\[0\]",), (4,)),
     Piece("weights: in a dict", lambda: Inside("params", {"W": matrix}, lambda s: s.params["W"]),
           (KEPT % r"params\['W'\]",), (4,)),
-    Piece("weights: in an object", lambda: Inside("cell", types.SimpleNamespace(W=matrix), lambda s: s.cell.W),
+    Piece("weights: in an object", lambda: Inside("cell", types.SimpleNamespace(W=matrix),
+          lambda s: s.cell.W),
           (KEPT % r"cell\.W",), (4,)),
     Piece("weights: of the class", ClassW, (KEPT % "weights",), (4,)),
     Piece("weights: a bias of zeros", SelfBias, (KEPT % "b",), (4,)),

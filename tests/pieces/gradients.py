@@ -1,9 +1,9 @@
-"""Wrong pieces whose gradient is wrong: the message names the pattern of the numbers, or what was observed."""
+"""Pieces with a wrong gradient: the message names the pattern of the numbers, or what was observed."""
 
 import numpy as np
-from pieces import Own, OwnConv, OwnNorm, Piece
 
 from numgan.layers import Elementwise, Layer, Pass
+from pieces import Own, OwnConv, OwnNorm, Piece
 
 
 class MissingFlip(OwnConv):
@@ -252,12 +252,15 @@ class Reordered(Own):
 
 picture = (4, 5, 2)
 WRONG = [
-    Piece("kernel not flipped", MissingFlip, ("right if the kernel equals its own flip", "cause: .* not flipped"), picture),
-    Piece("no transpose, convolution", lambda: MissingTranspose(2, 2), ("cause: .* transpose is missing",), picture),
+    Piece("kernel not flipped", MissingFlip,
+          ("right if the kernel equals its own flip", "cause: .* not flipped"), picture),
+    Piece("no transpose, convolution", lambda: MissingTranspose(2, 2),
+          ("cause: .* transpose is missing",), picture),
     Piece("no transpose, Dense", lambda: DenseTranspose(3, 3), ("cause: .* transpose is missing",), (3,)),
     Piece("a crop at a wrong place", WrongCrop, (r"shifted: .* moved by \(1, 1\)",), picture),
     Piece("the last row lost", LastRowLost, ("border rows or columns only",), picture),
-    Piece("dW without the last row", BorderOfW, ("right if dy is zero at the border", "cause: .* border"), picture),
+    Piece("dW without the last row", BorderOfW,
+          ("right if dy is zero at the border", "cause: .* border"), picture),
     Piece("db of one sample", FirstBias, ("right for a batch of one", "cause: .* sum over the batch"), (4,)),
     Piece("db as a mean", MeanBias, ("numeric / 3, the batch size: a mean",), (4,)),
     Piece("dx divided by N", SumsDx, ("numeric / 3, the batch size: a mean",), (4,)),
@@ -265,20 +268,28 @@ WRONG = [
     Piece("a factor", Twice, (r"analytic = 2 x numeric everywhere",), (4,)),
     Piece("zero", Zero, ("zero everywhere",), (4,)),
     Piece("dy not used", DyNotUsed, ("right if dy is 1 everywhere", "cause: +dy is not used"), (4,)),
-    Piece("no mask", Masked, ("right if x and the parameters are positive", "cause: +a mask is missing"), (4,)),
+    Piece("no mask", Masked, ("right if x and the parameters are positive", "cause: +a mask is missing"),
+          (4,)),
     Piece("a slope below 0", WrongSlope, ("right if x is positive", "cause: .* negative x"), (4,)),
     Piece("a slope above 0", WrongAbove, ("right if x is negative", "cause: .* positive x"), (4,)),
     Piece("dropout's mask not used", UnusedMask, ("right without random numbers", "cause: +the mask"), (4,)),
     Piece("LayerNorm without the mean", NoMean, ("cause: .* mean of dy is missing", "the last axis"), (6,)),
-    Piece("LayerNorm without the variance", NoVariance, ("cause: .* variance is missing", "the last axis"), (6,)),
+    Piece("LayerNorm without the variance", NoVariance,
+          ("cause: .* variance is missing", "the last axis"), (6,)),
     Piece("LayerNorm with constants", Constants, ("cause: .* treated as constants",), (6,)),
-    Piece("BatchNorm without the mean", BatchNoMean, ("mean of dy is missing", "over the batch"), (6,), {"batch": 5}),
+    Piece("BatchNorm without the mean", BatchNoMean, ("mean of dy is missing", "over the batch"),
+          (6,), {"batch": 5}),
     Piece("GroupNorm without the mean", GroupNoMean, ("mean of dy is missing", "each sample"), (2, 3, 6)),
-    Piece("InstanceNorm with constants", InstanceConstants, ("treated as constants", "picture of each"), (2, 3, 6)),
-    Piece("LayerNorm without the gain", NoGain, (r"right if parameters with one axis \(gain\) are one",), (6,)),
-    Piece("no gradient through time", Recurrent, ("right for a sequence of one step", "cause: .* steps of time"), (4, 3)),
-    Piece("height and width", Exchanged, ("right for a square picture", "cause: +height and width"), (5, 3, 2)),
-    Piece("f'' with a wrong sign", ValueOfDerivative, ("tdx along tx is wrong", "along tdy alone", "cause: .*f''"), (4,)),
+    Piece("InstanceNorm with constants", InstanceConstants, ("treated as constants", "picture of each"),
+          (2, 3, 6)),
+    Piece("LayerNorm without the gain", NoGain, (r"right if parameters with one axis \(gain\) are one",),
+          (6,)),
+    Piece("no gradient through time", Recurrent,
+          ("right for a sequence of one step", "cause: .* steps of time"), (4, 3)),
+    Piece("height and width", Exchanged, ("right for a square picture", "cause: +height and width"),
+          (5, 3, 2)),
+    Piece("f'' with a wrong sign", ValueOfDerivative,
+          ("tdx along tx is wrong", "along tdy alone", "cause: .*f''"), (4,)),
     Piece("f'' forgotten", NoSecond, ("tdx along tx is wrong", "cause: .*f''"), (4,)),
     Piece("attention without its scale", Attention, ("gradient of x is wrong in",), (3, 4)),
     Piece("one row", OneRow, ("only index 2 of axis 0",), (4,)),

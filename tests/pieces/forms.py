@@ -1,9 +1,9 @@
 """Wrong pieces whose form, purity or precision is wrong: the message must name the form and not a kink."""
 
 import numpy as np
-from pieces import Own, Piece
 
 from numgan.layers import Layer, Pass
+from pieces import Own, Piece
 
 
 class Square(Layer):
@@ -319,9 +319,11 @@ WRONG = [
     Piece("dp None", NoGradients, (r"gradients named W, b, got None",), (4,)),
     Piece("dp with other names", OtherNames, (r"named W, b, got dW, db",), (4,)),
     Piece("db not summed", EachBias, (r"gradient of b with shape \(3,\), got \(3, 3\)",), (4,)),
-    Piece("backward without frozen", NoFrozen, (r"frozen=False, need_dx=True\), got backward\(self, dy, cache\)",)),
+    Piece("backward without frozen", NoFrozen,
+          (r"frozen=False, need_dx=True\), got backward\(self, dy, cache\)",)),
     Piece("backward without need_dx", NoNeedDx, (r"backward must take .*need_dx=True",)),
-    Piece("forward without context", NoContext, (r"forward must take .*forward\(self, p, x, context=Pass\(\)\)",)),
+    Piece("forward without context", NoContext,
+          (r"forward must take .*forward\(self, p, x, context=Pass\(\)\)",)),
     Piece("forward without p", NoParameters, (r"forward must take the arguments .* got forward\(self, x, ",)),
     Piece("dx alone if frozen", FrozenReturnsDx, (r"backward must return \(dx, dp\)",), (4,)),
     Piece("parameter_shapes an attribute", ShapesAsAttribute, ("parameter_shapes must be a method",)),
@@ -349,7 +351,7 @@ WRONG = [
     Piece("forward writes to one of two", WritesSecondOfTwo, (r"forward writes to x\[1\]",), ((4,), (4,))),
     Piece("y of float32", ReturnsFloat32, ("expected y as float64 .*got float32",), (4,)),
     Piece("a buffer of float32", Float32Buffer, ("float32|writes",), (4,)),
-    Piece("float32 inside", Float32Inside, ("computes in float32",), (4,)),
-    Piece("rounded to float32 and back", RoundedBack, ("computes in float32",), (4,)),
+    Piece("float32 inside", Float32Inside, ("computed in float32",), (4,)),
+    Piece("rounded to float32 and back", RoundedBack, ("computed in float32",), (4,)),
     Piece("a constant of float64", Float64Constant, ("y as float32 for float32 inputs, got float64",), (4,)),
 ]  # fmt: skip

@@ -66,6 +66,11 @@ def expect_methods(subject, layer):
     for child in layer.children.values():
         expect_methods(subject, child)
     where = subject if not layer.children else f"{subject}, {type(layer).__name__}"
+    own = [name for name in dir(type(layer)) if not name.startswith("_") and not hasattr(Layer, name)]
+    for name in (*ARGUMENTS, "output_shape"):
+        like = get_close_matches(name, own, 1, 0.88)
+        if like and getattr(type(layer), name) is getattr(Layer, name):
+            raise failure(f"{where}: it has the method {like[0]} and no {name}; correct the name")
     for name, words in ARGUMENTS.items():
         method = getattr(layer, name)
         try:

@@ -127,6 +127,16 @@ class WrongName(OldName):
         return {"W": (4, 3)}
 
 
+class MisspeltPass(Square):
+    def tangent_foward(self, tx, cache, tp=None):
+        return 2 * cache * tx, tx
+
+
+class MisspeltShape(Own):
+    output_shapes = Own.output_shape
+    output_shape = Layer.output_shape
+
+
 class WrongWay(Own):
     """forward multiplies by W': no input fits, and the error of NumPy says why."""
 
@@ -331,6 +341,8 @@ WRONG = [
     Piece("a shape as a number", ShapesAsNumbers, ("the shape of b as a tuple of integers, got 3",)),
     Piece("an old name", OldName, ("no parameter 'W'", "rename shapes to parameter_shapes"), (4,)),
     Piece("a misspelt name, x guessed", WrongName, ("rename parameters_shape to parameter_shapes",)),
+    Piece("a misspelt pass", MisspeltPass, ("method tangent_foward and no tangent_forward",), (4,)),
+    Piece("a misspelt shape", MisspeltShape, ("method output_shapes and no output_shape",), (4,)),
     Piece("the layer's own error", WrongWay, ("cannot guess an input", "ValueError: matmul: .*mismatch")),
     Piece("y a list", ListOfOutputs, (r"y an array or a tuple of arrays, got y = a list of 2",), (4,)),
     Piece("dx a list for a tuple", ListForTuple, (r"must be a tuple too, got a list of 2",), ((4,), (4,))),

@@ -45,15 +45,19 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
 
     x          a shape without the batch axis, an array, or a tuple of such if the layer takes a tuple of
                arrays; None: guessed
-    p          the parameters; None: random ones
+    p          the parameters, also as a dict {name: array}; None: random ones
     context    the Pass; None: a Pass with a seed, so that dropout is on
     batch      the number of samples, if x is not an array
     slow       compare every entry with a difference quotient; False: a few random projections
     tangents   "if given": check the tangent passes if the layer has them; True: require them; False: skip
                them
 
-    Raises GradientError, which names the wrong pass and the wrong array; TypeError if layer is no Layer;
-    ValueError if x is None and cannot be guessed.
+    The forms of the passes, purity and precision are checked first. An array on the layer that changes y must
+    be a constant: weights are parameters. A constant may be read-only to say so (array.flags.writeable).
+
+    Raises GradientError, which names the wrong pass and the wrong array, and says under which conditions the
+    pass is right (see `experiments`); TypeError if layer is no Layer; ValueError if x is None and cannot be
+    guessed.
     """
     case = Case(layer, x, context, batch, p=p)
     return at_points(partial(Point, case, seed), partial(_check, slow=slow, tangents=tangents))

@@ -15,9 +15,9 @@
 
 The checks return a Report, or raise GradientError if a gradient is wrong.
 
-Reading order: points, forms, differences (when a quotient may be trusted), explain, functions, purity, frozen,
-layer, experiments (what a message says about the cause), loss, optimizer, penalty, consensus, unrolling,
-contract, system, cases, catalogue.
+Reading order: points, forms, differences (when a quotient may be trusted), explain, functions, purity,
+frozen, layer, experiments (what a message says about the cause), loss, optimizer, penalty, consensus,
+unrolling, contract, system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries

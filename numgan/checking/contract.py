@@ -1,8 +1,8 @@
 """The rules that every system must keep: each check is a function of a SystemPoint.
 
-FIRST      the rules without which no gradient can be compared. They are checked before the gradients: without
-           them, noise or an update of a network would be reported as a wrong gradient
-LATER      the rules about frozen networks, given fakes and training in float32
+FIRST      these rules are checked before the gradients are compared. Otherwise noise, an update of a network or
+           a lost path to G would be reported as wrong numbers
+LATER      the rules about given fakes and training in float32
 CONTRACT   all rules
 """
 
@@ -256,11 +256,11 @@ def the_generator_learns_from_the_discriminator(point):
     return "" if looked_at else "no generator that learns from a discriminator"
 
 
-FIRST = [objectives_are_pure, objectives_compute_in_float64]
-LATER = [
-    given_fakes_change_nothing,
+FIRST = [
+    objectives_are_pure,
+    objectives_compute_in_float64,
     frozen_networks_compute_no_weight_gradient,
     the_generator_learns_from_the_discriminator,
-    objectives_keep_float32,
 ]
+LATER = [given_fakes_change_nothing, objectives_keep_float32]
 CONTRACT = FIRST + LATER

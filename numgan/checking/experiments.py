@@ -23,6 +23,19 @@ LARGE = 20_000  # no experiments with more entries of x and parameters: they wou
 TRIED = 4  # the number of random points of one experiment, of which two must pass
 
 
+# (real samples, fakes, condition, cause) of the experiments with a system
+NUMBERS = [
+    (4, 4, "for as many fakes as real samples", "the two numbers of samples are exchanged"),
+    (
+        1,
+        3,
+        "for one real sample",
+        "the sum over the real samples: it is missing, or a sum and a mean are confused",
+    ),
+    (5, 1, "for one fake", "the sum over the fakes: it is missing, or a sum and a mean are confused"),
+]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A condition under which a wrong pass may become right.
@@ -64,6 +77,24 @@ def observations(point, check):
     if len(made) == 1 and made[0].cause:
         lines.append(f"  cause:      {made[0].cause}")
     return "\n".join(lines)
+
+
+def explained_by_numbers(error, check):
+    """As `explained`, for the gradient of an objective: under which numbers of samples is it right?
+
+    check   a function of real= and fake=, the numbers of real samples and of fakes
+    """
+    observed = []
+    for real, fake, condition, cause in NUMBERS:
+        try:
+            check(real=real, fake=fake)
+            observed.append((condition, cause))
+        except (GradientError, ValueError, ArithmeticError):
+            continue  # wrong here too, or the system does not take these numbers
+    lines = [f"  observed:   right {condition}, wrong otherwise" for condition, _ in observed]
+    if len(observed) == 1:
+        lines.append(f"  cause:      {observed[0][1]}")
+    return failure("\n".join([str(error), *lines]), getattr(error, "max_error", float("inf")))
 
 
 def _arrays(x):
@@ -254,7 +285,7 @@ AXES = {
 ON_ARGUMENTS = [
     Experiment(
         "for a batch of one",
-        "a sum over the batch is missing, or is a mean, or the samples are mixed",
+        "the sum over the batch: it is missing, or a sum and a mean are confused, or samples are mixed",
         _one_sample,
     ),
     Experiment(

@@ -33,6 +33,20 @@ def explain(subject, name, analytic, numeric, wrong):
     )
 
 
+def explain_projections(name, analytic, numeric, counts):
+    """The text about a gradient of many entries, of which only projections are known.
+
+    analytic, numeric   vectors with the derivatives along random directions
+    counts              as for `pattern`. A factor and a sign are seen in projections too, if there are several
+    """
+    text = f"{name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
+    wrong = np.ones(analytic.shape, bool)
+    found = _broken(analytic, numeric, wrong, counts)
+    if not found and analytic.size > 1:
+        found = _factor(analytic, numeric, wrong, counts)
+    return text + (f"\n  looks like: {found}" if found else "")
+
+
 def pattern(analytic, numeric, wrong, counts):
     """The text of the first pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
 

@@ -16,10 +16,11 @@ from .points import direction
 from .report import failure
 
 # Names that an array of weights usually has, and names that an array of constants usually has.
-WEIGHTS = re.compile(r"([WUVwb]([_\d]\w*|[a-z]{1,2})?|.*(weight|bias|param|theta|gamma|beta|gain).*)$", re.I)
+WEIGHTS = re.compile(
+    r"(W[a-z]{0,2}|[UV]|[wb][xhyzifogcqkvru]?)([_\d]\w*)?$|(?i:.*(weight|bias|param|theta|gamma|beta|gain))"
+)
 CONSTANTS = re.compile(
-    r".*(const|fixed|mean|std|var|running|mask|table|window|position|reference|basis|freq|grid|blur|sobel).*",
-    re.I,
+    r"(?i:.*(const|fixed|mean|std|var|running|mask|window|position|reference|basis|freq|grid|blur|sobel))"
 )
 NEAR, STEPS = 1e-7, 9  # moves by 1e-7 of the size, in 8 steps: numbers of float32 jump several times
 ROUGH = 1e-11  # a bend of y above this fraction of y, which the next bends do not have, is a rounding error

@@ -13,14 +13,16 @@ from functools import partial
 import numpy as np
 
 from ..core.arguments import expect_type
+from ..core.errors import GradientError
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..systems.system import Batch, System, checked, expect_roles, remember
 from .contract import CONTRACT, FIRST, LATER
 from .differences import Block, compare, parameter_blocks
+from .experiments import explained_by_numbers
 from .optimizer import warm
 from .points import at_points, names_of, randomised, scale_of
-from .report import Report, Subject, title
+from .report import BadPoint, Report, Subject, title
 
 
 @may_underflow
@@ -59,7 +61,13 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
         where = f", stage {i + 1}" if len(system.stages) > 1 else ""
         check_contract(report, stage, seed, real, fake, where, FIRST)
         for objective in stage.objectives():
-            found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            try:
+                found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            except BadPoint:
+                raise
+            except GradientError as error:
+                again = partial(check_objective, stage, objective, seed=seed, whole=whole)
+                raise explained_by_numbers(error, again)
             report.add(f"gradient of {objective}{where}", *found)
         check_contract(report, stage, seed, real, fake, where, LATER)
     return report

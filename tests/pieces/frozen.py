@@ -245,6 +245,8 @@ WRONG = [
     Piece("weights: in an object", lambda: Inside("cell", types.SimpleNamespace(W=matrix),
           lambda s: s.cell.W),
           (KEPT % r"cell\.W",), (4,)),
+    Piece("weights: w1 in a tuple", lambda: Inside("net", ({"w1": matrix},), lambda s: s.net[0]["w1"]),
+          (KEPT % r"net\[0\]\['w1'\]",), (4,)),
     Piece("weights: of the class", ClassW, (KEPT % "weights",), (4,)),
     Piece("weights: a bias of zeros", SelfBias, (KEPT % "b",), (4,)),
     Piece("weights: an odd name", lambda: Inside("A", matrix, lambda s: s.A), (KEPT % "A",), (4,)),

@@ -106,6 +106,18 @@ def float64_gradient(result, batch, seed):
     return replace(result, gradients={"G": gradient.like(gradient.vector * np.ones(gradient.vector.size))})
 
 
+def swapped(self, params, batch, seed, fakes=None):
+    """The two means of the loss of D exchange their numbers of samples."""
+    result = GAN.discriminator(self, params, batch, seed, fakes)
+    fakes, D, x = fakes or self.generate(params, batch, seed), self.networks["D"], batch["x"]
+    real, one = D.forward(params["D"], x, Pass(derive(seed, "D on real")))
+    fake, two = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
+    _, dreal, dfake = self.loss.discriminator(real, fake)
+    dreal, dfake = dreal * (len(x) / len(fakes.x)), dfake * (len(fakes.x) / len(x))
+    gradient = D.backward(dreal, one, need_dx=False)[1] + D.backward(dfake, two, need_dx=False)[1]
+    return replace(result, gradients={"D": gradient})
+
+
 def half_forgotten(self, params, batch, seed, fakes=None):
     result = GAN.discriminator(self, params, batch, seed, fakes)
     fakes, D = fakes or self.generate(params, batch, seed), self.networks["D"]
@@ -363,7 +375,9 @@ WRONG = [
     Piece("a judge of a cycle not frozen", lambda: cycle(frozen=False), (NOT_TRAINED + " DB",)),
     Piece("a network outside not frozen", lambda: auto(UnfrozenEye), (NOT_TRAINED, "outside of `networks`")),
     Piece("detached", lambda: game(generator=step_of_G(lambda s, p, D, d, c: 0 * right(s, p, D, d, c))),
-          ("gradient of .* of G", "zero everywhere")),
+          ("the gradient of G is zero everywhere; it never arrives",)),
+    Piece("around D", lambda: game(generator=step_of_G(lambda s, p, D, d, c: np.ones((len(d), 2)))),
+          ("does not change with the weights of D; it must pass through D",)),
     Piece("a sign", lambda: game(generator=step_of_G(lambda s, p, D, d, c: -right(s, p, D, d, c))),
           ("the sign: analytic = -numeric",)),
     Piece("a sum over the fakes",
@@ -372,6 +386,8 @@ WRONG = [
     Piece("a sum over the rows", lambda: auto(SumOfSamples),
           ("analytic = 5 x numeric, the batch size: a sum",)),
     Piece("the cycle's way back is lost", lambda: cycle(whole=False), ("gradient of .* of AB is wrong",)),
+    Piece("exchanged numbers", lambda: game(discriminator=swapped),
+          ("right for as many fakes as real samples", "cause: .* are exchanged")),
     Piece("the real half is forgotten", lambda: game(discriminator=half_forgotten),
           ("gradient of .* of D is wrong",)),
     Piece("D updated in place", lambda: game(generator=step_of_G(updates)),

@@ -1,7 +1,7 @@
 """The rules that every system must keep: each check is a function of a SystemPoint.
 
-FIRST      these rules are checked before the gradients are compared. Otherwise noise, an update of a network or
-           a lost path to G would be reported as wrong numbers
+FIRST      these rules are checked before the gradients are compared. Otherwise noise, an update of a network
+           or a lost path to G would be reported as wrong numbers
 LATER      the rules about given fakes and training in float32
 CONTRACT   all rules
 """

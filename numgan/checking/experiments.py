@@ -85,9 +85,9 @@ def explained_by_numbers(error, check):
     check   a function of real= and fake=, the numbers of real samples and of fakes
     """
     observed = []
-    for real, fake, condition, cause in NUMBERS:
+    for rows, fakes, condition, cause in NUMBERS:
         try:
-            check(real=real, fake=fake)
+            check(real=rows, fake=fakes)
             observed.append((condition, cause))
         except (GradientError, ValueError, ArithmeticError):
             continue  # wrong here too, or the system does not take these numbers

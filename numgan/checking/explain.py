@@ -37,7 +37,7 @@ def explain_projections(name, analytic, numeric, counts):
     """The text about a gradient of many entries, of which only projections are known.
 
     analytic, numeric   vectors with the derivatives along random directions
-    counts              as for `pattern`. A factor and a sign are seen in projections too, if there are several
+    counts              as for `pattern`. Several projections show a factor and a sign too
     """
     text = f"{name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
     wrong = np.ones(analytic.shape, bool)

@@ -4,7 +4,7 @@ import types
 
 import numpy as np
 
-from numgan.layers import Layer, Pass
+from numgan.layers import Dense, Layer, Pass, Residual, Sequential, Tanh
 from pieces import Own, OwnConv, OwnNorm, Piece
 
 
@@ -88,6 +88,23 @@ class ScaledFirst(Own):
         x, W = cache
         mean = x.T @ dy / len(x)
         return dy @ W.T if need_dx else None, None if frozen else {"W": mean * len(x), "b": dy.sum(0)}
+
+
+class InAList(Own):
+    """The gradient has no name: one of two values of a list is taken."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, W = cache
+        dx = dy @ W.T if need_dx else None
+        return dx, [{"W": x.T @ dy, "b": dy.sum(axis=0)}, None][frozen]
+
+
+class Dropped(Own):
+    """The gradient is computed once more, and nothing is done with it."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        np.einsum("ni,no->io", cache[0], dy)
+        return super().backward(dy, cache, frozen, need_dx)
 
 
 class Square(Eager):
@@ -219,7 +236,7 @@ FROZEN = r"backward\(frozen=True\) computes the gradient of %s and throws it awa
 KEPT = r"self\.%s is an array that changes y and is not in parameter_shapes\(\)"
 
 WRONG = [
-    Piece("frozen: W and b at once", Eager, (FROZEN % "[Wb]", "the variable d[Wb]")),
+    Piece("frozen: W and b at once", Eager, (FROZEN % "[Wb]", "the (variable d[Wb]|result of)")),
     Piece("frozen: einsum in a dict", Helper, (FROZEN % "W",)),
     Piece("frozen: loops fill an empty array", Loops, (FROZEN % "W",)),
     Piece("frozen: a pair is made first", Pair, (FROZEN % "W",)),
@@ -229,6 +246,11 @@ WRONG = [
     Piece("frozen: a gradient for each sample", EachSample, (FROZEN % "W",)),
     Piece("frozen: filled with zeros at the end", Cleared, (FROZEN % "W",)),
     Piece("frozen: a mean", ScaledFirst, (FROZEN % "W",)),
+    Piece("frozen: without a name", InAList, (FROZEN % "W", "the result of matmul")),
+    Piece("frozen: dropped at once", Dropped, (FROZEN % "W", "the result of einsum")),
+    Piece("frozen: between layers of the library",
+          lambda: Sequential(Dense(4, 5), Tanh(), Eager(5, 3), Dense(3, 2)), (FROZEN % r"2\.[Wb]",), (4,)),
+    Piece("frozen: in a residual network", lambda: Residual(Eager(4, 4)), (FROZEN % r"body\.0\.[Wb]",), (4,)),
     Piece("frozen: all sizes are 3", Square, (FROZEN % "[Wb]",)),
     Piece("frozen: a batch of two", Eager, (FROZEN % "[Wb]",), settings={"batch": 2}),
     Piece("frozen: a batch of one", Eager, (FROZEN % "[Wb]",), settings={"batch": 1}),

@@ -51,6 +51,17 @@ class BatchNormHelper(BatchNorm):
         return dx if need_dx else None, None if frozen else dp
 
 
+class BatchNormNoNames(BatchNorm):
+    """The sums that dx needs have no names, and those of the gradients are computed anew."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        xhat, r, gain = cache
+        dx = None
+        if need_dx:
+            dx = gain * r * (dy - np.sum(dy, axis=0) / len(dy) - xhat * np.mean(dy * xhat, axis=0))
+        return dx, None if frozen else {"gain": (dy * xhat).sum(axis=0), "bias": dy.sum(axis=0)}
+
+
 class Lazy(Own):
     """Everything in one expression."""
 
@@ -126,6 +137,7 @@ class WeightNorm(Own):
 RIGHT = [
     Piece("BatchNorm with shared sums", BatchNorm, x=(4,), settings={"batch": 5}),
     Piece("BatchNorm in one line", BatchNormOneLine, x=(4,), settings={"batch": 5}),
+    Piece("BatchNorm without names", BatchNormNoNames, x=(4,), settings={"batch": 5}),
     Piece("BatchNorm with a helper", BatchNormHelper, x=(4,), settings={"batch": 5}),
     Piece("LayerNorm", OwnNorm, x=(6,)),
     Piece("lazy gradients", Lazy, x=(4,)),

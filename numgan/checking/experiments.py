@@ -110,10 +110,11 @@ def _passes(point, check, experiment):
     for attempt in range(TRIED):
         rng = stream(point.seed, "experiment", experiment.condition, attempt)
         try:
-            other = _changed(point, experiment, rng)
-            if other is None:
-                return None
-            check(other)
+            with np.errstate(all="ignore"):
+                other = _changed(point, experiment, rng)
+                if other is None:
+                    return None
+                check(other)
             passed += 1
         except BadPoint:
             continue

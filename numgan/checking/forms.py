@@ -82,8 +82,8 @@ def expect_methods(subject, layer):
         if not (_fits(form, words) and _fits(form, needed, **optional)):
             header = ", ".join(["self"] + [_with_default(word) for word in words])
             raise failure(
-                f"{where}: {name} must take the arguments of {name}({header}), got {name}(self, "
-                f"{', '.join(map(str, form.parameters.values()))}); change its first line"
+                f"{where}: {name} must take the arguments of {name}({header}), by name and by place, got "
+                f"{name}(self, {str(form)[1:]}; change its first line"
             )
     _expect_shapes(where, layer)
 

@@ -1,6 +1,7 @@
 """Arrays inside objects, such as a cache or the attributes of a layer."""
 
 from collections.abc import Mapping
+from types import ModuleType
 
 import numpy as np
 
@@ -17,7 +18,8 @@ def arrays_inside(thing, name="", depth=DEPTH, visited=None):
     Functions, classes and modules are not searched.
     """
     visited = set() if visited is None else visited
-    if thing is None or isinstance(thing, (str, bytes, int, float, type)) or id(thing) in visited:
+    plain = (str, bytes, int, float, type, ModuleType)
+    if thing is None or isinstance(thing, plain) or id(thing) in visited:
         return
     visited.add(id(thing))
     if isinstance(thing, np.ndarray):

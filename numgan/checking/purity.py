@@ -170,9 +170,10 @@ def weights_are_parameters(point):
     (None, a note) if y changes with an array that is a constant: one that is read-only, that has the name of
     a constant (`CONSTANTS`), or that has not the name of a weight and has equal entries or a single axis.
     """
-    notes = []
+    notes, given = [], [array for _, array in arrays_inside((point.p, point.x))]
     for path, array in _attributes(point.layer):
-        if not array.size or not array.ndim or not _moves_y(point, array):
+        kept = any(np.may_share_memory(array, other) for other in given)  # a pass has stored p or x
+        if kept or not array.size or not array.ndim or not _moves_y(point, array):
             continue
         names = re.findall(r"\w+", path)[1:]
         constant = any(CONSTANTS.match(word) for word in names) or not array.flags.writeable

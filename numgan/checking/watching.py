@@ -10,6 +10,7 @@ import functools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -106,7 +107,7 @@ class Watch:
             return
         if isinstance(value, (np.ndarray, np.floating)):
             things = [(name, value)]
-        elif isinstance(value, (bool, int, float, str)):
+        elif isinstance(value, (bool, int, float, str, type, ModuleType)):
             return
         else:
             known = (id(value), name, _inner(value))  # searched again if it holds other objects than before

@@ -75,6 +75,11 @@ class NoNeedDx(Own):
         return super().backward(dy, cache, frozen)
 
 
+class OnlyByName(Own):
+    def backward(self, dy, cache, *, frozen=False, need_dx=True):
+        return super().backward(dy, cache, frozen, need_dx)
+
+
 class NoContext(Own):
     def forward(self, p, x):
         return super().forward(p, x)
@@ -332,6 +337,7 @@ WRONG = [
     Piece("backward without frozen", NoFrozen,
           (r"frozen=False, need_dx=True\), got backward\(self, dy, cache\)",)),
     Piece("backward without need_dx", NoNeedDx, (r"backward must take .*need_dx=True",)),
+    Piece("frozen by name only", OnlyByName, (r"by name and by place, got .* \*, frozen=False",)),
     Piece("forward without context", NoContext,
           (r"forward must take .*forward\(self, p, x, context=Pass\(\)\)",)),
     Piece("forward without p", NoParameters, (r"forward must take the arguments .* got forward\(self, x, ",)),

@@ -299,6 +299,36 @@ class Buffer(Own):
         return self.buffer.copy(), (x, p["W"])
 
 
+class KeepsInput(Own):
+    """The last input and the parameters are on the layer, for a debugger; no pass reads them."""
+
+    def forward(self, p, x, context=Pass()):
+        import math
+
+        self.x, self.W, self.size = x, p["W"], math.sqrt(x.size)
+        return super().forward(p, x, context)
+
+
+class RandomFeatures(Layer):
+    """A reference batch and fixed frequencies, drawn once: the names say that they are constants."""
+
+    def __init__(self):
+        self.reference, self.frequencies = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
+
+    def output_shape(self, shape):
+        return (3,)
+
+    def forward(self, p, x, context=Pass()):
+        f = self.frequencies.astype(x.dtype)
+        y = np.cos((x - self.reference.mean(axis=0).astype(x.dtype)) @ f)
+        return y, (x, f)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, f = cache
+        inner = (x - self.reference.mean(axis=0).astype(x.dtype)) @ f
+        return (-np.sin(inner) * dy) @ f.T if need_dx else None, None if frozen else {}
+
+
 class Float32Constants(Layer):
     """Constants of float32 and of Python, which keep the type of x."""
 
@@ -434,6 +464,8 @@ RIGHT = [
     Piece("a read-only projection", FixedProjection, (r"self\.A changes y",), (4,)),
     Piece("a running mean that is not used", Measures, x=(4,)),
     Piece("a buffer", Buffer, x=(4,)),
+    Piece("the last input on the layer", KeepsInput, x=(4,)),
+    Piece("random features", RandomFeatures, (r"self\.reference changes y", r"self\.frequencies"), (4,)),
     Piece("constants of float32", Float32Constants, x=(4,)),
     Piece("a recurrent layer", Through, x=(4, 3)),
     Piece("attention", Scaled, x=(3, 4)),

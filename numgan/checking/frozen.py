@@ -84,8 +84,8 @@ def frozen_no_weight_gradient(point, name="backward"):
     watching = partial(Watch, run, targets, given, point.batch, _can_record(run))
     watch = watching()
     note = watch.note
-    if watch.met and all(d is None for _, d in leaves(watch.dx)):
-        note = "x has no gradient, so nothing shows what the pass needs"
+    if watch.met and point.layer.children and all(d is None for _, d in leaves(watch.dx)):
+        note = "x has no gradient, so nothing shows what the layers inside need"
     if note:
         return None, f"not seen: {note}"
     if watch.met:

@@ -67,7 +67,7 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                 raise
             except GradientError as error:
                 again = partial(check_objective, stage, objective, seed=seed, whole=whole)
-                raise explained_by_numbers(error, again)
+                raise explained_by_numbers(error, again) from None
             report.add(f"gradient of {objective}{where}", *found)
         check_contract(report, stage, seed, real, fake, where, LATER)
     return report

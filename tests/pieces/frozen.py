@@ -107,6 +107,24 @@ class Dropped(Own):
         return super().backward(dy, cache, frozen, need_dx)
 
 
+class Lookup(Layer):
+    """An embedding. A frozen pass has nothing at all to compute."""
+
+    def parameter_shapes(self):
+        return {"table": (5, 3)}
+
+    def output_shape(self, shape):
+        return *shape, 3
+
+    def forward(self, p, x, context=Pass()):
+        return p["table"][x], x
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dtable = np.zeros((5, 3), dy.dtype)
+        np.add.at(dtable, cache, dy)
+        return None, None if frozen else {"table": dtable}
+
+
 class Square(Eager):
     """All sizes are 3, so every array has the shape of W."""
 
@@ -246,6 +264,7 @@ WRONG = [
     Piece("frozen: a gradient for each sample", EachSample, (FROZEN % "W",)),
     Piece("frozen: filled with zeros at the end", Cleared, (FROZEN % "W",)),
     Piece("frozen: a mean", ScaledFirst, (FROZEN % "W",)),
+    Piece("frozen: an embedding", Lookup, (FROZEN % "table",), np.array([0, 3, 3, 1])),
     Piece("frozen: without a name", InAList, (FROZEN % "W", "the result of matmul")),
     Piece("frozen: dropped at once", Dropped, (FROZEN % "W", "the result of einsum")),
     Piece("frozen: between layers of the library",

@@ -53,23 +53,27 @@ class Experiment:
     upstream: object = None
 
 
-def explained(error, point, check):
+def explained(error, point, check, means=True):
     """A GradientError with the message of `error` and the observations of the experiments.
 
     point   the Point at which the check failed
     check   a function of a Point, which raises GradientError for a wrong pass
+    means   as for `observations`
     """
-    text = observations(point, check)
+    text = observations(point, check, means)
     return failure(f"{error}\n{text}", getattr(error, "max_error", float("inf"))) if text else error
 
 
-def observations(point, check):
-    """The text about the conditions under which `check` passes at a changed point; "" if there are none."""
+def observations(point, check, means=True):
+    """The text about the conditions under which `check` passes at a changed point; "" if there are none.
+
+    means   whether conditions of the mean of dy are tried. They say nothing of the gradient of a bias
+    """
     if point.p.vector.size + sum(np.size(array) for array in _arrays(point.x)) > LARGE:
         return ""
     if _passes(point, check, Experiment("", "")) is not False:
         return ""  # the check fails at this one point only: nothing can be compared
-    for experiments in (ON_ARGUMENTS, ON_DY, *ON_MEANS):
+    for experiments in (ON_SIZE, ON_ARGUMENTS, ON_DY, *(ON_MEANS if means else ())):
         made = [experiment for experiment in experiments if _passes(point, check, experiment)]
         if made:
             break
@@ -212,6 +216,22 @@ def _all_positive(point, rng):
     return len(point.p) > 0 and _sided(1)(point, rng)
 
 
+def _equal_inputs(point, rng):
+    first, *others = _arrays(point.x)
+    if not others or any(np.shape(a) != np.shape(first) for a in others):
+        return False
+    point.x = (first,) * len(point.x)
+    return True
+
+
+def _near_zero(point, rng):
+    for name in point.p:
+        if name not in point.p.layout.held:
+            point.p[name][...] *= 1e-4
+    point.x = mapped(lambda a: 1e-4 * a if real(a) else a, point.x)
+    return True
+
+
 def _without_noise(point, rng):
     applies, point.context = point.context.seed is not None, Pass(measured=point.context.measured)
     return applies
@@ -223,6 +243,11 @@ def _along_dy_alone(point, rng):
 
 
 # ---- changes of dy
+
+
+def _small(point, rng):
+    point.dy, point.tdy = (mapped(lambda a: a if a is None else 1e-3 * a, d) for d in (point.dy, point.tdy))
+    return True
 
 
 def _ones(point, rng):
@@ -308,14 +333,22 @@ ON_ARGUMENTS = [
         "a mask is missing: the pass is right where all units are on",
         _all_positive,
     ),
+    Experiment("if all inputs are equal", "the inputs or their gradients are exchanged", _equal_inputs),
+    Experiment(
+        "if x and the parameters are near 0",
+        "the derivative of a nonlinearity is missing: it is 1 at 0",
+        _near_zero,
+    ),
     Experiment("if x is positive", "the pass is wrong for negative x", _sided(1)),
     Experiment("if x is negative", "the pass is wrong for positive x", _sided(-1)),
     Experiment(
-        "if parameters with one axis (gain) are one", "a factor, such as the gain, is missing", _gains_are_one
+        "if parameters with one axis (gain) are one",
+        "a factor (gain): it is missing, or there once too often",
+        _gains_are_one,
     ),
     Experiment(
         "without random numbers, for Pass()",
-        "the mask or the noise of the forward pass is not used in the backward pass",
+        "the backward pass does not use the mask, its scale or the noise as the forward pass does",
         _without_noise,
     ),
     Experiment(
@@ -323,6 +356,10 @@ ON_ARGUMENTS = [
         "the second derivative (f''), with which the change of x enters tdx",
         _along_dy_alone,
     ),
+]
+
+ON_SIZE = [
+    Experiment("if dy is small", "the gradient is not linear in dy: it is clipped or rounded", None, _small)
 ]
 
 ON_DY = [
@@ -334,11 +371,16 @@ ON_DY = [
 ON_MEANS = [
     [Experiment(f"if dy {words} over {place} and gains are one", cause, _or_none, _projected(axes, c, o))]
     for words, cause, c, o in (
-        ("has mean 0", "the term with the mean of dy is missing", True, False),
-        ("is orthogonal to y - mean y", "the term through the variance is missing", False, True),
+        ("has mean 0", "the term with the mean of dy is missing, or has a wrong factor", True, False),
+        (
+            "is orthogonal to y - mean y",
+            "the term through the variance is missing, or has a wrong factor",
+            False,
+            True,
+        ),
         (
             "has mean 0 and is orthogonal to y",
-            "the mean and the variance are treated as constants",
+            "the mean and the variance are treated as constants, or have a wrong factor",
             True,
             True,
         ),

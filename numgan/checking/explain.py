@@ -138,7 +138,7 @@ def _offset(a, n, wrong, counts):
     gap = a - n
     level = gap.mean(axis=tuple(range(a.ndim - 1)), keepdims=True)
     if _close(np.broadcast_to(level, gap.shape), gap):
-        return "a constant for each channel is added: a mean is not subtracted"
+        return "a constant for each channel is added, as if a mean were not subtracted"
     return ""
 
 

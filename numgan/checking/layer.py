@@ -76,7 +76,7 @@ def _check(point, slow, tangents):
             if check not in COMPARED:
                 raise
             fast = partial(check, slow=False) if check in SLOW else check
-            raise explained(error, point, fast) from None
+            raise explained(error, point, fast, means=check is not parameters) from None
     if tangents and not given:
         report.add("tangent passes", None, "not given")
     return report

@@ -253,7 +253,12 @@ class Point:
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
-        return Subject(self.subject, reproduce, self.batch)
+        arrays = [array for _, array in leaves(self.y)]
+        numbers = {"the number of entries of y": sum(array.size for array in arrays)}
+        if arrays[0].ndim > 2:
+            rows = arrays[0].size // max(arrays[0].shape[-1], 1)
+            numbers = {"the number of samples and positions": rows} | numbers
+        return Subject(self.subject, reproduce, self.batch, numbers)
 
     def run(self, name, *arguments, **words):
         """The result of the pass `name` of the layer, a pair. Raises GradientError if it is no pair."""

@@ -54,6 +54,46 @@ class MeanBias(Own):
         return super().dp(dy, x) | {"b": dy.mean(axis=0)}
 
 
+class MeanOfPositions(OwnConv):
+    def dp(self, dy, x):
+        return super().dp(dy, x) | {"b": dy.mean(axis=(0, 1, 2))}
+
+
+class UnbiasedVariance(OwnNorm):
+    def axes(self, x):
+        return (0,)
+
+    def dx(self, d, xhat, r):
+        less = 1 - 1 / len(d)
+        return r * (d - self.mean(d) / less - xhat * self.mean(d * xhat) / less)
+
+
+class Clipped(Own):
+    def dx(self, dy, x, W):
+        return np.clip(dy @ W.T, -0.5, 0.5)
+
+
+class NoTanh(Own):
+    """y = tanh(x W + b) without the derivative of tanh."""
+
+    def forward(self, p, x, context=Pass()):
+        y, cache = super().forward(p, x, context)
+        return np.tanh(y), cache
+
+
+class Swapped(Layer):
+    """y = a b, with the gradients of a and b exchanged."""
+
+    def output_shape(self, shape):
+        return shape[0]
+
+    def forward(self, p, x, context=Pass()):
+        return x[0] * x[1], x
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return (dy * cache[0], dy * cache[1]) if need_dx else None, None if frozen else {}
+
+
 class SumsDx(Own):
     def dx(self, dy, x, W):
         return dy @ W.T / len(dy)
@@ -264,6 +304,12 @@ WRONG = [
     Piece("db of one sample", FirstBias, ("right for a batch of one", "cause: .* sum over the batch"), (4,)),
     Piece("db as a mean", MeanBias, ("numeric / 3, the batch size: a mean",), (4,)),
     Piece("dx divided by N", SumsDx, ("numeric / 3, the batch size: a mean",), (4,)),
+    Piece("db as a mean of positions", MeanOfPositions,
+          ("numeric / 60, the number of samples and positions: a mean",), picture),
+    Piece("BatchNorm divided by N - 1", UnbiasedVariance, ("or have a wrong factor",), (6,), {"batch": 5}),
+    Piece("clipped", Clipped, ("right if dy is small", "cause: .* clipped"), (4,)),
+    Piece("tanh forgotten", NoTanh, ("parameters are near 0", "cause: .* nonlinearity is missing"), (4,)),
+    Piece("gradients exchanged", Swapped, ("if all inputs are equal", "exchanged"), ((4,), (4,))),
     Piece("a sign", Sign, (r"the sign: analytic = -numeric",), (4,)),
     Piece("a factor", Twice, (r"analytic = 2 x numeric everywhere",), (4,)),
     Piece("zero", Zero, ("zero everywhere",), (4,)),
@@ -272,7 +318,7 @@ WRONG = [
           (4,)),
     Piece("a slope below 0", WrongSlope, ("right if x is positive", "cause: .* negative x"), (4,)),
     Piece("a slope above 0", WrongAbove, ("right if x is negative", "cause: .* positive x"), (4,)),
-    Piece("dropout's mask not used", UnusedMask, ("right without random numbers", "cause: +the mask"), (4,)),
+    Piece("dropout's mask not used", UnusedMask, ("right without random numbers", "cause: .* mask"), (4,)),
     Piece("LayerNorm without the mean", NoMean, ("cause: .* mean of dy is missing", "the last axis"), (6,)),
     Piece("LayerNorm without the variance", NoVariance,
           ("cause: .* variance is missing", "the last axis"), (6,)),

@@ -149,18 +149,22 @@ def computes_in_float64(point):
 
 
 def rough(f):
-    """The largest jump of f(0), f(1), f(2), ..., relative to f, if these values are rough; 0.0 if smooth.
+    """The largest jump of f, relative to f, if f is rough; 0.0 if f is smooth.
 
-    f(k) is a vector of numbers, at arguments that move by a tiny step for each k. On such a short line, a
-    smooth function has the same small bend everywhere, and a kink or a step bends it at one place more. A
-    function whose numbers are rounded to float32 has other bends at several places.
+    f(k) is a vector of numbers, at arguments that move by k tiny steps. On such a short line, a smooth
+    function has the same small bend everywhere, and a kink or a step bends it at one place more. A function
+    whose numbers are rounded to float32 has other bends at several places. Three lengths of steps are tried,
+    because rounded numbers can look straight for one of them.
     """
-    values = np.array([f(k) for k in range(STEPS)])
-    if not values.size or not np.isfinite(values).all() or not values.any():
-        return 0.0
-    bends = np.diff(values, 2, axis=0)
-    bends = np.abs(bends - np.median(bends, axis=0)).max(axis=1) / np.abs(values).max()
-    return float(bends.max()) if (bends > ROUGH).sum() >= 3 else 0.0
+    for length in (1, 0.41, 0.17):
+        values = np.array([f(length * k) for k in range(STEPS)])
+        if not values.size or not np.isfinite(values).all() or not values.any():
+            return 0.0
+        bends = np.diff(values, 2, axis=0)
+        bends = np.abs(bends - np.median(bends, axis=0)).max(axis=1) / np.abs(values).max()
+        if (bends > ROUGH).sum() >= 3:
+            return float(bends.max())
+    return 0.0
 
 
 def weights_are_parameters(point):

@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from ..layers import Layer
-from .arrays import copied, flat, leaves, moved, normal, real, same
+from .arrays import copied, flat, leaves, mapped, moved, normal, real, same
 from .forms import ARGUMENTS, pair
 from .inspection import arrays_inside
 from .points import direction
@@ -132,20 +132,24 @@ def computes_in_float64(point):
     moves by 1e-7 of its size, a smooth y moves along a line, and a y with rounding errors of float32 jumps.
     """
     advice = "keep the dtype of x: no astype(np.float32), and no array of float32 that receives results"
-    for name, along in point.directions.items():
-        for path, array in leaves(point.y):
-            if real(array) and array.dtype != np.float64:
-                raise failure(
-                    f"{point.subject}: expected y{path} as float64 for float64 inputs, got {array.dtype}; "
-                    f"{advice}"
-                )
-        size = NEAR * max(np.abs(flat(point.x)).max(initial=0), 1e-3) if name == "tx" else NEAR
-        jump = rough(lambda k: flat(point.at(size * k, **{name: along})[0]))
-        if jump:
+    along = point.directions
+    if not along:
+        return
+    for path, array in leaves(point.y):
+        if real(array) and array.dtype != np.float64:
             raise failure(
-                f"{point.subject}: forward loses digits, as if it computed in float32 somewhere: if the "
-                f"arguments move by 1e-7 of their size, y jumps by {jump:.0e} of its size; {advice}"
+                f"{point.subject}: expected y{path} as float64 for float64 inputs, got {array.dtype}; "
+                f"{advice}"
             )
+    if "tx" in along:
+        size = max(np.abs(flat(point.x)).max(initial=0), 1e-3)
+        along = along | {"tx": mapped(lambda d: d if d is None else size * d, point.tx)}
+    jump = rough(lambda k: flat(point.at(NEAR * k, **along)[0]))
+    if jump:
+        raise failure(
+            f"{point.subject}: forward loses digits, as if it computed in float32 somewhere: if the "
+            f"arguments move by 1e-7 of their size, y jumps by {jump:.0e} of its size; {advice}"
+        )
 
 
 def rough(f):

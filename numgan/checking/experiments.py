@@ -77,7 +77,7 @@ def observations(point, check, means=True):
         made = [experiment for experiment in experiments if _passes(point, check, experiment)]
         if made:
             break
-    lines = [f"  observed:   right {experiment.condition}, wrong otherwise" for experiment in made]
+    lines = [f"  observed:   right {experiment.condition}, wrong at a random point" for experiment in made]
     if len(made) == 1 and made[0].cause:
         lines.append(f"  cause:      {made[0].cause}")
     return "\n".join(lines)
@@ -95,7 +95,9 @@ def explained_by_numbers(error, check):
             observed.append((condition, cause))
         except (GradientError, ValueError, ArithmeticError):
             continue  # wrong here too, or the system does not take these numbers
-    lines = [f"  observed:   right {condition}, wrong otherwise" for condition, _ in observed]
+    lines = [
+        f"  observed:   right {condition}, wrong for the numbers of this check" for condition, _ in observed
+    ]
     if len(observed) == 1:
         lines.append(f"  cause:      {observed[0][1]}")
     return failure("\n".join([str(error), *lines]), getattr(error, "max_error", float("inf")))
@@ -352,8 +354,8 @@ ON_ARGUMENTS = [
         _without_noise,
     ),
     Experiment(
-        "along tdy alone, and wrong along tx",
-        "the second derivative (f''), with which the change of x enters tdx",
+        "if dy alone moves (along tdy)",
+        "a term with the change of x or of the parameters; for an elementwise function this is f''",
         _along_dy_alone,
     ),
 ]

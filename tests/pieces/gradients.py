@@ -335,7 +335,7 @@ WRONG = [
     Piece("height and width", Exchanged, ("right for a square picture", "cause: +height and width"),
           (5, 3, 2)),
     Piece("f'' with a wrong sign", ValueOfDerivative,
-          ("tdx along tx is wrong", "along tdy alone", "cause: .*f''"), (4,)),
+          ("tdx along tx is wrong", r"if dy alone moves \(along tdy\)", "cause: .*f''"), (4,)),
     Piece("f'' forgotten", NoSecond, ("tdx along tx is wrong", "cause: .*f''"), (4,)),
     Piece("attention without its scale", Attention, ("gradient of x is wrong in",), (3, 4)),
     Piece("one row", OneRow, ("only index 2 of axis 0",), (4,)),

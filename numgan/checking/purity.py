@@ -20,7 +20,8 @@ WEIGHTS = re.compile(
     r"(W[a-z]{0,2}|[UV]|[wb][xhyzifogcqkvru]?)([_\d]\w*)?$|(?i:.*(weight|bias|param|theta|gamma|beta|gain))"
 )
 CONSTANTS = re.compile(
-    r"(?i:.*(const|fixed|mean|std|var|running|mask|window|position|reference|basis|freq|grid|blur|sobel|whiten|rotation|dct|fourier|pca))"
+    r"(?i:.*(const|fixed|mean|std|var|running|mask|window|position|reference|basis|freq|grid|blur|sobel|"
+    r"whiten|rotation|dct|fourier|pca))"
 )
 NEAR, STEPS = 1e-7, 9  # moves by 1e-7 of the size, in 8 steps: numbers of float32 jump several times
 ROUGH = 1e-11  # a bend of y above this fraction of y, which the next bends do not have, is a rounding error

@@ -1,130 +1,182 @@
-"""The forms that the methods of a layer must have: their arguments and their results.
+"""The forms in which people give a function, its argument and its gradient to gradcheck.
 
-    forward(p, x, context)                                        -> (y, cache)
-    backward(dy, cache, frozen, need_dx)                          -> (dx, dp)
-    tangent_forward(tx, cache, tp)                                -> (ty, tcache)
-    tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)     -> (tdx, tdp)
-    parameter_shapes()                                            -> {name: shape}
-
-A network calls the methods of its layers in these forms. A layer with another form is refused, and the
-message says what the form must be.
+The argument x is an array, a number, or a tuple, list or dict of these, which may be nested. The checks work
+with tuples of arrays: `as_tuple` and `in_form` convert between the two. `Function` calls the user's function.
 """
 
-from collections.abc import Mapping
-from difflib import get_close_matches
-from inspect import signature
+from inspect import Parameter, signature
 
 import numpy as np
 
-from ..layers import Layer
+from .arrays import leaves, same
 from .report import failure
 
-RESULTS = {
-    "forward": "(y, cache)",
-    "backward": "(dx, dp)",
-    "tangent_forward": "(ty, tcache)",
-    "tangent_backward": "(tdx, tdp)",
-}
-ARGUMENTS = {
-    "forward": ("p", "x", "context"),
-    "backward": ("dy", "cache", "frozen", "need_dx"),
-    "tangent_forward": ("tx", "cache", "tp"),
-    "tangent_backward": ("dy", "tdy", "cache", "tcache", "frozen", "need_dx"),
-}
-DEFAULTS = {"context": "Pass()", "frozen": "False", "need_dx": "True", "tp": "None"}
+ADVICE = "convert x to float64, because a difference quotient in float32 has two correct digits"
 
 
-def kind(value):
-    """What a value is, in words for a message: "an array of shape (3, 4)", "a tuple of 3", "None"."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, Mapping):
-        return f"a {type(value).__name__} with {', '.join(map(str, value)) or 'nothing'}"
-    return "None" if value is None else f"a value of the type {type(value).__name__}"
+def is_group(x):
+    """Whether x is a tuple, list or dict of arrays. A list of numbers is one array, and no group."""
+    if isinstance(x, list):
+        return any(isinstance(part, (np.ndarray, tuple, list, dict)) for part in x) and not _numbers(x)
+    return isinstance(x, tuple) or hasattr(x, "keys")
 
 
-def pair(subject, name, result):
-    """Return the result of the pass `name`, if it is a pair. Raises GradientError if it is not.
+def _numbers(x):
+    """Whether x is a list of numbers, or of lists of numbers."""
+    return isinstance(x, list) and all(isinstance(part, (int, float)) or _numbers(part) for part in x)
 
-    An array is not a pair, also if it has two rows. `subject` begins the message.
+
+def as_tuple(x, like=None):
+    """The arrays of x as one array or a (nested) tuple of arrays.
+
+    like   x has this form: a dict is read in the order of the keys of `like`; None: in its own order
+
+    Raises GradientError if x has other keys than `like`.
     """
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise failure(
-            f"{subject}: {name} must return {RESULTS[name]}, got {kind(result)}; return a pair of two values"
-        )
-    return result
-
-
-def expect_methods(subject, layer):
-    """Check the arguments of the passes, and the result of `parameter_shapes`, of a layer and its children.
-
-    Raises GradientError if a pass cannot be called with its arguments, or if parameter_shapes() is not {name:
-    shape}. `subject` begins the message.
-    """
-    for child in layer.children.values():
-        expect_methods(subject, child)
-    where = subject if not layer.children else f"{subject}, {type(layer).__name__}"
-    own = [name for name in dir(type(layer)) if not name.startswith("_") and not hasattr(Layer, name)]
-    for name in (*ARGUMENTS, "output_shape"):
-        like = get_close_matches(name, own, 1, 0.88)
-        if like and getattr(type(layer), name) is getattr(Layer, name):
-            raise failure(f"{where}: it has the method {like[0]} and no {name}; correct the name")
-    for name, words in ARGUMENTS.items():
-        method = getattr(layer, name)
-        try:
-            form = signature(method)
-        except (TypeError, ValueError):
-            continue  # Python does not know the arguments of a compiled function
-        optional = {word: None for word in words if word in DEFAULTS and word not in ("context", "tp")}
-        needed = [word for word in words if word not in optional]
-        if not (_fits(form, words) and _fits(form, needed, **optional)):
-            header = ", ".join(["self"] + [_with_default(word) for word in words])
+    if hasattr(x, "keys"):
+        keys = list(like if hasattr(like, "keys") else x)
+        if set(keys) != set(x):
             raise failure(
-                f"{where}: {name} must take the arguments of {name}({header}), by name and by place, got "
-                f"{name}(self, {str(form)[1:]}; change its first line"
+                f"gradcheck: expected a gradient for each of {', '.join(map(str, keys))}, got "
+                f"{', '.join(map(str, x)) or 'none'}"
             )
-    _expect_shapes(where, layer)
+        return tuple(as_tuple(x[key], like[key] if hasattr(like, "keys") else None) for key in keys)
+    if is_group(x):
+        parts = like if isinstance(like, (tuple, list)) and len(like) == len(x) else (None,) * len(x)
+        return tuple(map(as_tuple, x, parts))
+    if isinstance(x, (int, float)) and not isinstance(x, bool) or _numbers(x):
+        return np.asarray(x, np.float64)
+    return x
 
 
-def _fits(form, positional, **words):
+def in_form(arrays, like):
+    """The (nested) tuple `arrays` in the form of `like`: with lists and dicts where `like` has them."""
+    if hasattr(like, "keys"):
+        return {key: in_form(part, like[key]) for key, part in zip(like, arrays)}
+    if is_group(like):
+        return type(like)(map(in_form, arrays, like)) if type(like) in (tuple, list) else tuple(arrays)
+    return arrays
+
+
+def paths(x, path="x"):
+    """The names of the arrays in x, in the order of `leaves(as_tuple(x))`, such as x[0] or x['W']."""
+    if hasattr(x, "keys"):
+        return [name for key in x for name in paths(x[key], f"{path}[{key!r}]")]
+    if is_group(x):
+        return [name for i, part in enumerate(x) for name in paths(part, f"{path}[{i}]")]
+    return [path]
+
+
+def expect_float64(arrays):
+    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
+    for _, array in leaves(arrays):
+        if not isinstance(array, np.ndarray) or array.dtype != np.float64:
+            got = getattr(array, "dtype", type(array).__name__)
+            raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {ADVICE}")
+
+
+class Function:
+    """The user's function f of x, called with arrays in a (nested) tuple.
+
+    f          f(x), or f(a, b) if x is a pair and f has two arguments without a default value
+    x          the user's x, whose form every call gets
+    name       the name of f in messages
+    gradient   whether f returns a pair (value, gradient); then a call returns the value alone
+    """
+
+    def __init__(self, f, x, name, gradient=False):
+        self.f, self.x, self.name, self.gradient = f, x, name, gradient
+        self.spread = is_group(x) and len(x) > 1 and _required(f) == len(x)
+
+    def raw(self, arrays):
+        """What f returns for copies of the arrays."""
+        return self._called(in_form(_copied(arrays), self.x))
+
+    def _called(self, x):
+        if not self.spread:
+            return self.f(x)
+        if hasattr(x, "keys"):
+            named = set(x) <= set(names_of_arguments(self.f))
+            return self.f(**x) if named else self.f(*x.values())
+        return self.f(*x)
+
+    def __call__(self, arrays):
+        result = self.raw(arrays)
+        return value_of(result[0] if self.gradient else result, self.name)
+
+    def expect_pure(self, arrays, rng):
+        """Raise GradientError if f writes to its argument, or gives two results for equal arguments.
+
+        Between the two calls f is called at another point: a running mean that f keeps would change there.
+        """
+        given = _copied(arrays)
+        first = self._called(in_form(given, self.x))
+        if not same(given, arrays):
+            raise failure(
+                f"{self.name} writes to its argument; compute with a new array, such as v = 2 * v in place "
+                "of v *= 2, or with a copy"
+            )
+        first = value_of(first[0] if self.gradient else first, self.name)
+        self(_moved(arrays, rng))
+        if not same(first, self(arrays)):
+            raise failure(
+                f"{self.name} gives two results for equal arguments: it draws random numbers, or keeps a "
+                "value between its calls, such as a running mean; draw the numbers once outside, or from a "
+                "generator with a fixed seed inside"
+            )
+
+    def rounds_its_input(self, arrays, rng):
+        """Whether moves of x by 1e-11 never change f, and moves by 1e-6 do: then f computes in float32."""
+        here = self(arrays)
+        small, large = (
+            [not same(here, self(_moved(arrays, rng, size))) for _ in range(4)] for size in (1e-11, 1e-6)
+        )
+        return not any(small) and any(large)
+
+
+def value_of(y, name):
+    """The result of f as a float64 array. Raises TypeError if it is no number and no array of floats."""
+    if isinstance(y, tuple):
+        raise TypeError(
+            f"gradcheck: expected {name} to return a number or an array, got a tuple of {len(y)}; if it is "
+            "(value, gradient), leave df out"
+        )
+    array = np.asarray(y)
+    if array.dtype in (np.float32, np.float16):
+        raise TypeError(
+            f"gradcheck: expected {name} to return float64, got {array.dtype}; compute in float64 inside it, "
+            "because a difference quotient in float32 has two correct digits"
+        )
+    if array.dtype.kind not in "fiub":
+        got = "None" if y is None else array.dtype if array.dtype.kind == "c" else type(y).__name__
+        raise TypeError(f"gradcheck: expected {name} to return a number or an array of floats, got {got}")
+    return array.astype(np.float64)
+
+
+def _copied(arrays):
+    return tuple(map(_copied, arrays)) if isinstance(arrays, tuple) else arrays.copy()
+
+
+def _moved(arrays, rng, size=1e-3):
+    """The arrays after random moves of about `size`, as a part of the largest entry of each array."""
+    if isinstance(arrays, tuple):
+        return tuple(_moved(part, rng, size) for part in arrays)
+    return arrays + size * (np.abs(arrays).max(initial=0) or 1.0) * rng.standard_normal(arrays.shape)
+
+
+def _parameters(f):
     try:
-        form.bind(*positional, **words)
-    except TypeError:
-        return False
-    return True
+        return signature(f).parameters.values()
+    except (TypeError, ValueError):  # a function of C code may have no signature
+        return ()
 
 
-def _with_default(word):
-    return f"{word}={DEFAULTS[word]}" if word in DEFAULTS else word
+def _required(f):
+    """The number of positional arguments of f that have no default value."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is Parameter.empty for p in _parameters(f))
 
 
-def _expect_shapes(where, layer):
-    advice = "define parameter_shapes(self) -> {name: shape}, such as {'W': (4, 3)}"
-    if not callable(layer.parameter_shapes):
-        raise failure(
-            f"{where}: parameter_shapes must be a method, got {kind(layer.parameter_shapes)}; {advice}"
-        )
-    shapes = layer.parameter_shapes()
-    if not isinstance(shapes, Mapping):
-        raise failure(f"{where}: parameter_shapes() must return a dict, got {kind(shapes)}; {advice}")
-    for name, shape in shapes.items():
-        if not isinstance(shape, (tuple, list)) or not all(isinstance(n, (int, np.integer)) for n in shape):
-            raise failure(
-                f"{where}: parameter_shapes() must give the shape of {name} as a tuple of integers, got "
-                f"{shape!r}; {advice}"
-            )
-
-
-def missing_parameter(subject, layer, error):
-    """The GradientError about a KeyError that a forward pass raised: it reads a parameter that is not there.
-
-    If the class has a method whose name is like parameter_shapes, the message names this method.
-    """
-    own = [name for name in dir(type(layer)) if not hasattr(Layer, name)]
-    like = get_close_matches("parameter_shapes", own, 2, 0.5) + [n for n in own if n in ("shapes", "shape")]
-    hint = f"; rename {like[0]} to parameter_shapes" if like else ""
-    return failure(
-        f"{subject}: forward reads a parameter that parameter_shapes() does not have: {error.args[0]}{hint}"
-    )
+def names_of_arguments(f):
+    """The names of the arguments of a function, a list; [] if it does not tell them."""
+    return [p.name for p in _parameters(f)]

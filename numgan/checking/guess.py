@@ -1,6 +1,6 @@
 """The guess of an input that a layer accepts, for `check_layer` without x."""
 
-from .forms import missing_parameter
+from .methods import missing_parameter
 
 
 def guess(point):

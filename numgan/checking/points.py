@@ -14,8 +14,8 @@ from ..core.randomness import stream
 from ..layers import Layer, Pass
 from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
-from .forms import expect_methods, kind, missing_parameter, pair
 from .guess import guess
+from .methods import expect_methods, kind, missing_parameter, pair
 from .report import BadPoint, Report, Subject, failure, tidy, title
 
 TRIES = 8  # the number of random points before the check fails

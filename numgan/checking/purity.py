@@ -10,8 +10,8 @@ import numpy as np
 
 from ..layers import Layer
 from .arrays import copied, flat, leaves, mapped, moved, normal, real, same
-from .forms import ARGUMENTS, pair
 from .inspection import arrays_inside
+from .methods import ARGUMENTS, pair
 from .points import direction
 from .report import failure
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from numgan.checking.arrays import copied
-from numgan.checking.forms import kind
 from numgan.checking.inspection import arrays_inside
+from numgan.checking.methods import kind
 from numgan.checking.purity import changed_place, rough
 from numgan.layers import Dense
 

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kernel_cases import FAST, convolution, layouts, normal, whatever_fits
+from kernel_marks import needs_compiled
 
 import numgan
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 ALL = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
 # --- the tables ---------------------------------------------------------------------------------------------

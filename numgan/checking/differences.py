@@ -28,7 +28,7 @@ import numpy as np
 from ..layers import record_kinks
 from .arrays import leaves, real, shifted
 from .constant import hidden_by_rounding, is_constant, is_zero_by_cancelling
-from .explain import explain
+from .explain import explain, explain_projections
 from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
 
@@ -310,9 +310,7 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
             )
         if not error <= RTOL:
             if not slow and block.analytic.size > LOCATE:
-                text = (
-                    f"{block.name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
-                )
+                text = explain_projections(block.name, analytic, numeric, subject.counts)
                 raise failure(subject.message(text), error)
             if not slow:
                 every = block.directions(slow=True, rng=None)

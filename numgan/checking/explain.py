@@ -1,10 +1,15 @@
 """The error message for two arrays that should be equal but differ.
 
 The message gives the number of wrong entries, the worst entry and the pattern of the error (such as a wrong
-sign), and lists the patterns that were tested and do not fit.
+sign). A pattern is a property of the numbers only. If none fits, this excludes no cause: for example, without
+a transpose a product has other numbers, and not the right ones in another order.
 """
 
+from itertools import product
+
 import numpy as np
+
+UNKNOWN = "none of the known patterns"
 
 
 def explain(subject, name, analytic, numeric, wrong):
@@ -18,30 +23,39 @@ def explain(subject, name, analytic, numeric, wrong):
     gap = np.abs(analytic - numeric)
     worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)
     at = f"[{', '.join(map(str, worst))}]" if worst else "the only one"
-    found, excluded = pattern(analytic, numeric, wrong, subject.batch)
+    found = pattern(analytic, numeric, wrong, subject.counts)
+    if found == UNKNOWN:
+        found += " (the wrong numbers are no multiple, flip, shift or other order of the right ones)"
     return subject.message(
         f"{name} is wrong in {int(wrong.sum())} of {wrong.size} entries; worst at {at}: "
         f"analytic {float(analytic[worst]):.9g}, numeric {float(numeric[worst]):.9g}\n"
-        f"  looks like: {found}" + (f"\n  it is not: {', '.join(excluded)}" if excluded else "")
+        f"  looks like: {found}"
     )
 
 
-def pattern(analytic, numeric, wrong, batch):
-    """(description, excluded): the first known pattern, such as a wrong sign, that fits the error.
+def explain_projections(name, analytic, numeric, counts):
+    """The text about a gradient of many entries, of which only projections are known.
 
-    description   a text for the message; if no pattern fits, the text says so
-    excluded      the names of the patterns that were tried before and do not fit
-
-    analytic, numeric and wrong are the arguments of `explain`; batch is the number of samples. The patterns
-    are in the list PATTERNS and are tried in its order.
+    analytic, numeric   vectors with the derivatives along random directions
+    counts              as for `pattern`. Several projections show a factor and a sign too
     """
-    excluded = []
-    for test, name in PATTERNS:
-        found = test(analytic, numeric, wrong, batch)
-        if found:
-            return found, excluded
-        excluded.append(name)
-    return "none of the known patterns", excluded
+    text = f"{name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
+    wrong = np.ones(analytic.shape, bool)
+    found = _broken(analytic, numeric, wrong, counts)
+    if not found and analytic.size > 1:
+        found = _factor(analytic, numeric, wrong, counts)
+    return text + (f"\n  looks like: {found}" if found else "")
+
+
+def pattern(analytic, numeric, wrong, counts):
+    """The text of the first pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
+
+    analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by
+    which a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS
+    and are tried in its order.
+    """
+    counts = counts if isinstance(counts, dict) else {"the batch size": counts}
+    return next(filter(None, (test(analytic, numeric, wrong, counts) for test in PATTERNS)), UNKNOWN)
 
 
 def _close(a, b):
@@ -50,7 +64,7 @@ def _close(a, b):
     )
 
 
-def _broken(a, n, wrong, batch):
+def _broken(a, n, wrong, counts):
     if not np.isfinite(a).all():
         return "the analytic gradient holds inf or nan"
     if not np.isfinite(n).all():
@@ -60,7 +74,7 @@ def _broken(a, n, wrong, batch):
     return ""
 
 
-def _factor(a, n, wrong, batch):
+def _factor(a, n, wrong, counts):
     alive = np.abs(n) > 1e-3 * np.abs(n).max()
     ratio = np.median(a[alive] / n[alive]) if alive.any() and np.abs(n).max() > 0 else 0.0
     if not ratio or not _close(a, ratio * n):
@@ -71,14 +85,15 @@ def _factor(a, n, wrong, batch):
 
     if close(-1):
         return "the sign: analytic = -numeric"
-    if batch > 1 and close(batch):
-        return f"analytic = {batch} x numeric, the batch size: a sum where the mean is needed"
-    if batch > 1 and close(1 / batch):
-        return f"analytic = numeric / {batch}, the batch size: a mean where the sum is needed"
+    for words, count in counts.items():
+        if count > 1 and close(count):
+            return f"analytic = {count} x numeric, {words}: a sum where the mean is needed"
+        if count > 1 and close(1 / count):
+            return f"analytic = numeric / {count}, {words}: a mean where the sum is needed"
     return f"a missing factor: analytic = {ratio:.6g} x numeric everywhere"
 
 
-def _transposed_or_flipped(a, n, wrong, batch):
+def _transposed_or_flipped(a, n, wrong, counts):
     if a.ndim < 2 or a.size < 2:
         return ""
     transposed, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
@@ -95,30 +110,45 @@ def _transposed_or_flipped(a, n, wrong, batch):
     return ""
 
 
-def _border(a, n, wrong, batch):
+def _border(a, n, wrong, counts):
     if a.ndim != 4 or min(a.shape[1:3]) < 3:
         return ""
     inside = wrong[:, 1:-1, 1:-1]
     return "border rows or columns only: padding, or the last rows of a stride" if not inside.any() else ""
 
 
-def _offset(a, n, wrong, batch):
+def _shifted(a, n, wrong, counts):
+    """The right numbers, moved along one axis or along both axes of a picture: a wrong crop."""
+    axes = (1, 2) if a.ndim == 4 else (1,) if a.ndim == 3 else ()
+    for moves in product((0, 1, -1, 2, -2), repeat=len(axes)):
+        if not any(moves) or any(a.shape[axis] <= abs(k) + 1 for axis, k in zip(axes, moves)):
+            continue
+        here, there = [slice(None)] * a.ndim, [slice(None)] * a.ndim
+        for axis, k in zip(axes, moves):
+            here[axis] = slice(max(k, 0), a.shape[axis] + min(k, 0))
+            there[axis] = slice(max(-k, 0), a.shape[axis] + min(-k, 0))
+        if _close(a[tuple(here)], n[tuple(there)]):
+            return f"shifted: the right numbers, moved by {moves} along the axes {axes}"
+    return ""
+
+
+def _offset(a, n, wrong, counts):
     if a.ndim < 2 or a.size == a.shape[-1]:
         return ""
     gap = a - n
     level = gap.mean(axis=tuple(range(a.ndim - 1)), keepdims=True)
     if _close(np.broadcast_to(level, gap.shape), gap):
-        return "a constant for each channel is added: a mean is not subtracted"
+        return "a constant for each channel is added, as if a mean were not subtracted"
     return ""
 
 
-def _order(a, n, wrong, batch):
+def _order(a, n, wrong, counts):
     if a.size > 1 and _close(np.sort(a, None), np.sort(n, None)):
         return "the right numbers in a wrong order"
     return ""
 
 
-def _place(a, n, wrong, batch):
+def _place(a, n, wrong, counts):
     for axis in range(a.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(i for i in range(a.ndim) if i != axis)))
         if a.shape[axis] > 2 and len(hit) == 1:
@@ -126,12 +156,4 @@ def _place(a, n, wrong, batch):
     return ""
 
 
-PATTERNS = [
-    (_broken, "zero or not finite"),
-    (_factor, "a sign or a constant factor"),
-    (_transposed_or_flipped, "transposed or flipped"),
-    (_border, "a border"),
-    (_offset, "a missing mean"),
-    (_order, "a permutation"),
-    (_place, "a single row"),
-]
+PATTERNS = [_broken, _factor, _transposed_or_flipped, _border, _shifted, _offset, _order, _place]

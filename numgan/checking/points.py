@@ -3,6 +3,7 @@
 At such a point no bias is zero and no gradient vanishes by accident.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,6 +14,8 @@ from ..core.randomness import stream
 from ..layers import Layer, Pass
 from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
+from .guess import guess
+from .methods import expect_methods, kind, missing_parameter, pair
 from .report import BadPoint, Report, Subject, failure, tidy, title
 
 TRIES = 8  # the number of random points before the check fails
@@ -147,7 +150,12 @@ class Case:
         if not isinstance(self.layer, Layer):
             raise TypeError(
                 f"check_layer: expected a numgan.layers.Layer, got {self.layer!r}; derive your class from "
-                "Layer"
+                "Layer, and give an object of the class"
+            )
+        if isinstance(self.x, (int, np.integer)):
+            raise ValueError(
+                f"check_layer: expected x as an array or as a shape without the batch axis, got {self.x}; "
+                f"write x=({self.x},)"
             )
 
     @property
@@ -165,6 +173,7 @@ class Point:
     p, x, y       the parameters, the input and the output
     dy            the derivative of a loss with respect to y, random
     tp, tx, tdy   random directions along which p, x and dy move
+    moving        names of the directions that the checks of the tangent passes use; None: all
 
     Another `attempt` gives other random arrays. Raises GradientError if forward does not return arrays, and
     ValueError if x is None and cannot be guessed.
@@ -177,19 +186,22 @@ class Point:
         self.batch = case.batch
         self.seed = seed
         self._attempt = attempt
+        self.moving = None
         self.context = Pass(seed=seed) if case.context is None else case.context
+        expect_methods(self.subject, self.layer)
         if case.p is None:
             fresh = self.layer.init(stream(seed, "check init", attempt), np.float64)
             self.p = randomised(self.layer, fresh, self.rng("p"))
         else:
-            self.p = case.p.astype(np.float64)
-        self.x = self._guess() if case.x is None else self._input(case.x)
+            self.p = self._given(case.p)
+        self.x = guess(self) if case.x is None else self.draw(case.x)
         self.y, self.cache = self._untouched()
-        if not all(isinstance(array, np.ndarray) for _, array in leaves(self.y)):
-            raise failure(
-                f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
-                f"got y = {self.y!r}"
-            )
+        for path, array in leaves(self.y):
+            if not isinstance(array, np.ndarray):
+                raise failure(
+                    f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
+                    f"got y{path} = {kind(array)}"
+                )
         self.batch = len(leaves(self.x)[0][1])
         self.dy = normal(self.rng("dy"), self.y)
         self.tdy = normal(self.rng("tdy"), self.y)
@@ -199,40 +211,33 @@ class Point:
     def rng(self, *purpose):
         return stream(self.seed, "check", self._attempt, *purpose)
 
-    def _input(self, x, purpose="x"):
+    def draw(self, x, purpose="x"):
+        """The input x in float64, with random numbers in place of each shape."""
         rng = self.rng(purpose)
         if is_shape(x):
             return rng.standard_normal((self.batch, *x))
         if isinstance(x, tuple):
-            return tuple(self._input(part, f"{purpose} {i}") for i, part in enumerate(x))
-        return x.astype(np.float64) if real(np.asarray(x)) else np.asarray(x)
+            return tuple(self.draw(part, f"{purpose} {i}") for i, part in enumerate(x))
+        x = np.asarray(x)
+        return x.astype(np.float64) if real(x) else x
 
-    def _guess(self):
-        """A random input that the layer accepts: the first of several shapes for which no error is raised.
-
-        The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has
-        one, and is 12 without such a layer. If that layer has the number `classes`, the input is random
-        labels. Raises ValueError if no shape is accepted.
-        """
-        first = self.layer
-        while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
-            first = next(iter(first.children.values()))
-        if isinstance(getattr(first, "classes", None), int):
-            return self.rng("x").integers(0, first.classes, self.batch)
-        sizes = [getattr(first, name, None) for name in ("inputs", "channels")]
-        sizes = [size for size in sizes if isinstance(size, int)] or [12]
-        for shape in [(n,) for n in sizes] + [(side, side + 2, n) for side in (5, 11, 29) for n in sizes]:
-            try:
-                x = self._input(shape)
-                self.layer.output_shape(shape)
-                self.layer.forward(self.p, x, self.context)
-                return x
-            except (ValueError, IndexError, TypeError):
-                continue
-        raise ValueError(
-            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, "
-            "8, 3) without the batch"
-        )
+    def _given(self, p):
+        """The parameters p that the user gave, Parameters or a dict {name: array}, as float64 Parameters."""
+        if isinstance(p, Parameters):
+            return p.astype(np.float64)
+        whole = self.layer.init(0, np.float64)
+        if not isinstance(p, dict) or set(p) != set(whole):
+            raise ValueError(
+                f"check_layer: expected p with the parameters {', '.join(whole) or 'none'}, got {kind(p)}; "
+                "make it with layer.init(seed)"
+            )
+        for name, array in p.items():
+            if np.shape(array) != whole[name].shape:
+                raise ValueError(
+                    f"check_layer: expected p[{name!r}] with shape {whole[name].shape}, got {np.shape(array)}"
+                )
+            whole[name][...] = array
+        return whole
 
     @property
     def fresh(self):
@@ -248,10 +253,19 @@ class Point:
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
-        return Subject(self.subject, reproduce, self.batch)
+        arrays = [array for _, array in leaves(self.y)]
+        numbers = {"the number of entries of y": sum(array.size for array in arrays)}
+        if arrays[0].ndim > 2:
+            rows = arrays[0].size // max(arrays[0].shape[-1], 1)
+            numbers = {"the number of samples and positions": rows} | numbers
+        return Subject(self.subject, reproduce, self.batch, numbers)
+
+    def run(self, name, *arguments, **words):
+        """The result of the pass `name` of the layer, a pair. Raises GradientError if it is no pair."""
+        return pair(self.subject, name, getattr(self.layer, name)(*arguments, **words))
 
     def forward(self, x=None, p=None):
-        return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
+        return self.run("forward", self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):
         """The vector dy * y, entry by entry, for the output y at the input x and the parameters p.
@@ -280,29 +294,36 @@ class Point:
     @cached_property
     def gradients(self):
         """(dx, dp) of the layer's backward pass for the random dy. Computed once and then kept."""
-        return self.layer.backward(copied(self.dy), self._untouched()[1])
+        return self.run("backward", copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
         """(y, cache) of a forward pass with copies of p and x.
 
         So the arrays of this Point stay, even if the layer writes to its arguments.
         """
-        return self.layer.forward(self.p.copy(), copied(self.x), self.context)
+        try:
+            return self.run("forward", self.p.copy(), copied(self.x), self.context)
+        except KeyError as error:
+            if str(error.args[0]).startswith("no parameter"):
+                raise missing_parameter(self.subject, self.layer, error) from error
+            raise
 
     def vector(self, dp, which="backward"):
         """Convert dp, the gradient with respect to the parameters, to Parameters in the form of p.
 
-        dp is {name: array or None}; None becomes zeros. `which` names the pass in messages. Raises
-        GradientError if dp is None, if its names or shapes differ from those of p, or if a held entry has a
-        gradient that is not zero.
+        dp is {name: array or None}; None becomes zeros. Without parameters, dp may also be None. `which`
+        names the pass in messages. Raises GradientError if dp is no such dict, if its names or shapes differ
+        from those of p, or if a held entry has a gradient that is not zero.
         """
         whole = self.p.zeros()
-        if dp is None or set(dp) != set(whole):
+        if dp is None and not len(whole):
+            return whole
+        if not isinstance(dp, Mapping) or set(dp) != set(whole):
             names = f"gradients named {', '.join(whole)}" if whole else "{} (there are no parameters)"
+            got = (", ".join(map(str, dp)) or "nothing") if isinstance(dp, Mapping) else kind(dp)
             raise failure(
-                f"{self.subject}: {which} must return {names}, got "
-                f"{None if dp is None else ', '.join(dp) or 'nothing'}; use the names and shapes of "
-                "parameter_shapes()"
+                f"{self.subject}: {which} must return {names}, got {got}; use a dict {{name: array}} "
+                "with the names and shapes of parameter_shapes()"
             )
         for name in whole:
             if dp[name] is not None:
@@ -327,9 +348,19 @@ class Point:
         if isinstance(self.x, tuple) and not isinstance(dx, tuple):
             raise failure(
                 f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient "
-                "must be a tuple too"
+                f"must be a tuple too, got {kind(dx)}"
             )
-        for (path, array), (_, d) in zip(leaves(self.x), leaves(dx)):
+        given = leaves(dx)
+        if len(given) != len(leaves(self.x)):
+            raise failure(
+                f"{self.subject}: {which}: expected {len(leaves(self.x))} gradients, one for each array of "
+                f"x, got {kind(dx)}; use None for an array without a gradient"
+            )
+        for (path, array), (_, d) in zip(leaves(self.x), given):
+            if d is not None and not isinstance(d, np.ndarray):
+                raise failure(
+                    f"{self.subject}: {which}: expected the gradient of x{path} as an array, got {kind(d)}"
+                )
             if not real(array) and d is not None:
                 raise failure(
                     f"{self.subject}: {which}: x{path} has dtype {array.dtype}, so its gradient must be None"

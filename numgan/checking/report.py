@@ -52,11 +52,18 @@ class Subject:
     reproduce   one line of code that repeats the check
     batch       the number of samples. If the gradient is wrong by exactly this factor, the message says that
                 a sum and a mean were confused
+    numbers     {words: number}: further numbers of this kind, such as {"the number of fakes": 3}
     """
 
     text: str
     reproduce: str
     batch: int = 1
+    numbers: dict = field(default_factory=dict)
+
+    @property
+    def counts(self):
+        """{words: number} of all numbers by which a sum and a mean may differ."""
+        return {"the batch size": self.batch} | self.numbers
 
     def message(self, text):
         """The message of an error: the name of the function, `text`, and the line that repeats the check."""

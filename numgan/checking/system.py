@@ -7,20 +7,22 @@ The numbers of real and fake samples differ on purpose. With equal numbers, two 
 sign in one of two terms, and an exchange of real and fake samples. No test would then fail.
 """
 
+from copy import copy
 from functools import partial
-from inspect import signature
 
 import numpy as np
 
-from ..core.probes import observe
+from ..core.arguments import expect_type
+from ..core.errors import GradientError
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..systems.system import Batch, checked, remember
-from .arrays import copied, same
+from ..systems.system import Batch, System, checked, expect_roles, remember
+from .contract import CONTRACT, FIRST, LATER
 from .differences import Block, compare, parameter_blocks
+from .experiments import explained_by_numbers
 from .optimizer import warm
 from .points import at_points, names_of, randomised, scale_of
-from .report import Report, Subject, failure, title
+from .report import BadPoint, Report, Subject, title
 
 
 @may_underflow
@@ -38,25 +40,46 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                  as real samples
     name         the name of the system in the report; None: the name of its class
 
-    Raises GradientError, which names the objective and the parameter or rule.
+    Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
+    if the system is not complete (see `expect_roles`), or an objective returns no Result.
     """
+    expect_type("check_system: system", system, System, "a System, such as numgan.build makes")
+    for _, stage in system.stages:
+        where = f"{type(stage).__name__}.objectives()"
+        expect_type(where, stage.objectives(), dict, "a dict {name: objective}")
+    expect_roles(system)
+    for _, stage in system.stages:
+        known = stage.objectives()
+        for turn in stage.rounds(0):
+            if turn not in known:
+                raise ValueError(
+                    f"{type(stage).__name__}.rounds: expected names of the objectives {', '.join(known)}, "
+                    f"got {turn!r}; correct the name, or add the objective"
+                )
     report = Report(name or type(system).__name__)
     for i, (_, stage) in enumerate(system.stages):
         where = f", stage {i + 1}" if len(system.stages) > 1 else ""
+        check_contract(report, stage, seed, real, fake, where, FIRST)
         for objective in stage.objectives():
-            found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            try:
+                found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            except BadPoint:
+                raise
+            except GradientError as error:
+                again = partial(check_objective, stage, objective, seed=seed, whole=whole)
+                raise explained_by_numbers(error, again) from None
             report.add(f"gradient of {objective}{where}", *found)
-        check_contract(report, stage, seed, real, fake, where)
+        check_contract(report, stage, seed, real, fake, where, LATER)
     return report
 
 
-def check_contract(report, system, seed=0, real=5, fake=3, where=""):
+def check_contract(report, system, seed=0, real=5, fake=3, where="", checks=None):
     """Check the rules of a system and add a row for each rule to the report.
 
-    The rules are the checks in the list CONTRACT. The rows have no max_error. `where` is added to the name of
-    each row. Raises GradientError if a check fails.
+    The rules are the list `checks`; None: the list CONTRACT. The rows have no max_error. `where` is added to
+    the name of each row. Raises GradientError if a check fails.
     """
-    for check in CONTRACT:
+    for check in CONTRACT if checks is None else checks:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
         report.add(title(check) + where, None, check(point) or "")
 
@@ -93,7 +116,22 @@ class SystemPoint:
                 objective = first.objectives()[name]
                 found = objective(self.params, self.batch, derive(seed, "first", turn))
                 remember(self.memory, found.memory)
+        self.moments = moments
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
+
+    def in_float32(self):
+        """A copy of this SystemPoint whose parameters, batch, moments and memory are float32."""
+        other = copy(self)
+        other.params = {name: p.astype(np.float32) for name, p in self.params.items()}
+        columns = {name: _float32(column) for name, column in self.batch.items()}
+        other.batch = Batch(columns, number=self.batch.number)
+        other.memory = {name: _float32(array) for name, array in self.memory.items()}
+        other.moments = {
+            name: {word: _float32(value) for word, value in state.items()}
+            for name, state in self.moments.items()
+        }
+        other.system = self.system.with_state(other.moments, other.memory)
+        return other
 
     def run(self, objective, params=None, fakes=None):
         """Run the objective of this name and return its Result.
@@ -107,6 +145,11 @@ class SystemPoint:
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
         result = self.system.objectives()[objective](*given)
         return checked(result, params, self.system.trains[objective], f"{self.subject}.{objective}")
+
+
+def _float32(value):
+    floats = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value.astype(np.float32) if floats else value
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
@@ -127,7 +170,8 @@ def _objective(objective, slow, whole, point):
     worst, notes = 0.0, []
     reproduce = f"numgan.check_system(system, seed={point.seed})"
     rows = len(next(iter(point.batch.values())))
-    about = Subject(f"{point.subject}.{objective}", reproduce, rows)
+    numbers = {"the number of fakes": point.batch.fakes}
+    about = Subject(f"{point.subject}.{objective}", reproduce, rows, numbers)
     for owner, gradient in point.run(objective).gradients.items():
         rng = stream(point.seed, "directions", point.attempt, owner)
         blocks = _blocks(point, objective, owner, gradient, whole)
@@ -159,150 +203,3 @@ def _blocks(point, objective, owner, gradient, whole):
         return loss(p.like(p.vector + offset))
 
     return [Block(f"gradient of {owner}", gradient.vector, moved, units.vector)]
-
-
-# ---- the rules of a system; each check is a function of a SystemPoint and raises GradientError
-
-
-def objectives_are_pure(point):
-    """Check that an objective called twice gives the same bits, and writes to no argument.
-
-    It must not write to the parameters, the batch or the memory.
-    """
-    for objective in point.system.objectives():
-        before = copied((point.params, point.batch, point.memory))
-        one = point.run(objective)
-        if not same(before, (point.params, point.batch, point.memory)):
-            raise failure(
-                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective "
-                "must only read them"
-            )
-        two = point.run(objective)
-        if not same((one.loss, one.gradients, one.memory), (two.loss, two.gradients, two.memory)):
-            raise failure(
-                f"{point.subject}.{objective}: called twice with equal arguments it gives two results"
-            )
-
-
-def given_fakes_change_nothing(point):
-    """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
-
-    Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
-    objective has the argument `fakes`.
-    """
-    taking = [
-        name
-        for name, objective in point.system.objectives().items()
-        if "fakes" in signature(objective).parameters
-    ]
-    if not taking:
-        return "no objective takes fakes"
-    fakes = point.system.generate(point.params, point.batch, point.seed)
-    if len(fakes.x) != point.batch.fakes:
-        raise failure(
-            f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}"
-        )
-    for objective in taking:
-        one, two = point.run(objective), point.run(objective, fakes=fakes)
-        if not same((one.loss, one.gradients), (two.loss, two.gradients)):
-            raise failure(
-                f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself"
-            )
-
-
-def frozen_networks_compute_no_weight_gradient(point):
-    """Check that an objective computes no weight gradient of a network that it does not train.
-
-    Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
-    that the objective trains as part of another network are not checked.
-
-    Returns "" if a network was checked. Otherwise a note: every objective trains every network, or the system
-    looks ahead (an objective needs weight gradients of a network that it does not train, as unrolling does).
-    """
-    system, looked_at = point.system, False
-    if system.looks_ahead:
-        return (
-            "an objective looks ahead: it differentiates through updates of a network that it does not train"
-        )
-    for objective, trained in system.trains.items():
-        learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
-        for name in system.networks.keys() - set(trained):
-            layers = [layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning]
-            with _frozen_only(layers, f"{point.subject}.{objective}", name):
-                point.run(objective)
-                looked_at = True
-    return "" if looked_at else "every objective trains every network"
-
-
-def _with_weights(net):
-    """The list of all layers of a network, at any depth, that have parameters of their own.
-
-    A layer used twice may occur twice.
-    """
-    own = [net] if net.parameter_shapes() else []
-    return own + [layer for child in net.children.values() for layer in _with_weights(child)]
-
-
-def _frozen_only(layers, subject, name):
-    """A context manager that watches the backward passes of `layers`, which belong to the network `name`.
-
-    Within the `with` block, every backward or tangent_backward pass of these layers must have frozen=True and
-    return dp = None. Otherwise the pass raises GradientError. `subject` begins the message.
-    """
-    known = set(map(id, layers))
-
-    def around(layer, method, arguments, words, call):
-        result = call()
-        if method in ("backward", "tangent_backward") and id(layer) in known:
-            at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
-            frozen = arguments[at] if len(arguments) > at else words.get("frozen")
-            if not frozen or result[1] is not None:
-                raise failure(
-                    f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does "
-                    f"not train {name}; pass frozen=True to the backward pass through {name}"
-                )
-        return result
-
-    return observe(around, unfused=False)
-
-
-def the_generator_learns_from_the_discriminator(point):
-    """Check that the gradient of G is not zero and changes with D's weights.
-
-    If so, the gradient passes through D. Returns "", or a note if no objective trains a generator without its
-    discriminator.
-    """
-    system, looked_at = point.system, False
-    for objective, trained in system.trains.items():
-        judges = [name for name in system.judges if name not in trained]
-        drawers = [name for name in trained if name in system.drawers]
-        if not judges or not drawers:
-            continue
-        looked_at, moved = True, dict(point.params)
-        for name in judges:
-            p = point.params[name]
-            noise = stream(point.seed, f"another {name}").standard_normal(p.vector.shape)
-            moved[name] = p.like(0.5 * p.vector + 0.1 * noise)
-        here, there = point.run(objective).gradients, point.run(objective, moved).gradients
-        for name in drawers:
-            one, two = here[name].vector, there[name].vector
-            if not one.any():
-                raise failure(
-                    f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never "
-                    "arrives"
-                )
-            if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
-                which = " and ".join(judges)
-                raise failure(
-                    f"{point.subject}.{objective}: the gradient of {name} does not change with the weights "
-                    f"of {which}; it must pass through {which}"
-                )
-    return "" if looked_at else "no generator that learns from a discriminator"
-
-
-CONTRACT = [
-    objectives_are_pure,
-    given_fakes_change_nothing,
-    frozen_networks_compute_no_weight_gradient,
-    the_generator_learns_from_the_discriminator,
-]

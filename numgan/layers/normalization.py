@@ -108,7 +108,8 @@ class SampleNorm(Normalization):
         raise TypeError(f"{self!r}: define axes(x), the axes that the mean is taken over")
 
     def _mean(self, x):
-        return x.mean(axis=self.axes(x), keepdims=True)
+        # the order of a sum, and so its last bits, depends on the order of the memory
+        return np.ascontiguousarray(x).mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
         """P(d), the operator of the module, for d and xhat of one shape.

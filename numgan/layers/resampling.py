@@ -43,7 +43,8 @@ class Upsample(LinearMap):
     def transpose(self, dy, shape):
         n, h, w, c = shape
         if self.mode == "nearest":
-            return dy.reshape(n, h, self.factor[0], w, self.factor[1], c).sum(axis=(2, 4))
+            blocks = np.ascontiguousarray(dy).reshape(n, h, self.factor[0], w, self.factor[1], c)
+            return blocks.sum(axis=(2, 4))
         return self._squeeze(self._squeeze(dy, 2), 1)
 
     def _weights(self, axis, size, dtype):

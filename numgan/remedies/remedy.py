@@ -6,6 +6,9 @@ only the methods for what it changes. The fields of a remedy are settings of the
 --set noise=0.2` sets InstanceNoise.noise.
 """
 
+from difflib import get_close_matches
+from inspect import isfunction
+
 from ..core.arguments import plain_fields
 
 
@@ -22,9 +25,33 @@ class Remedy:
 
     A remedy's fields are checked when it is made. `checks` is {field: function(value, name)}; the function
     raises ValueError or TypeError for a wrong value.
+
+    The game would never call a method with a misspelt name. So a subclass raises TypeError if it has a public
+    name that is almost one of these, or public methods and none of these. Helper methods begin with "_".
     """
 
     checks = {}
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        known = [name for name in vars(Remedy) if not name.startswith("_")]
+        points = [name for name in known if isfunction(vars(Remedy)[name])]
+        own = [name for name in vars(cls) if not name.startswith("_") and name not in known]
+        methods = [name for name in own if isfunction(vars(cls)[name])]
+        for name in own:
+            like = get_close_matches(
+                name.lower(), points if name in methods else ["needs_real", "checks"], 2, 0.7
+            )
+            if like:
+                raise TypeError(
+                    f"{cls.__name__}: the game does not call {name!r}; did you mean {' or '.join(like)}? Begin "
+                    'the name of a helper with "_"'
+                )
+        if methods and not any(getattr(cls, name) is not getattr(Remedy, name) for name in points):
+            raise TypeError(
+                f"{cls.__name__}: the game calls none of its methods {', '.join(methods)}; define one of "
+                f"{', '.join(points)}"
+            )
 
     def __post_init__(self):
         for name, check in self.checks.items():

@@ -7,14 +7,13 @@ from penalty_cases import without_penalty
 
 from bugzoo import Bug
 from numgan import check_system
-from numgan.checking.system import (
-    SystemPoint,
-    check_objective,
+from numgan.checking.contract import (
     frozen_networks_compute_no_weight_gradient,
     given_fakes_change_nothing,
     objectives_are_pure,
     the_generator_learns_from_the_discriminator,
 )
+from numgan.checking.system import SystemPoint, check_objective
 from numgan.core.randomness import derive
 from numgan.layers import Pass
 from numgan.losses import minimax, wasserstein

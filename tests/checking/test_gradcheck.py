@@ -76,11 +76,11 @@ class Faint(Layer):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, a, b = cache
+        dx = dy * (a + self.faint * b**2) if need_dx else None
+        if frozen:
+            return dx, None
         s = np.array([(dy * x).sum()], x.dtype)
-        return dy * (a + self.faint * b**2) if need_dx else None, None if frozen else {
-            "a": s,
-            "b": 2 * self.faint * b * s,
-        }
+        return dx, {"a": s, "b": 2 * self.faint * b * s}
 
     def tangent_forward(self, tx, cache, tp=None):
         x, a, b = cache
@@ -92,10 +92,12 @@ class Faint(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (x, a, b), (tx, ta, tb), tdy = cache, tcache, np.zeros_like(dy) if tdy is None else tdy
+        tdx = tdy * (a + self.faint * b**2) + dy * (ta + 2 * self.faint * b * tb) if need_dx else None
+        if frozen:
+            return tdx, None
         ts, s = np.array([(tdy * x + dy * tx).sum()], x.dtype), np.array([(dy * x).sum()], x.dtype)
-        tdx = tdy * (a + self.faint * b**2) + dy * (ta + 2 * self.faint * b * tb)
-        tdp = {"a": ts, "b": 2 * self.faint * (tb * s + b * ts) * x.dtype.type(1 + self.wrong)}
-        return tdx if need_dx else None, None if frozen else tdp
+        tdb = 2 * self.faint * (tb * s + b * ts) * x.dtype.type(1 + self.wrong)
+        return tdx, {"a": ts, "b": tdb}
 
 
 def test_a_small_tangent_is_judged_under_its_own_scale():

@@ -10,7 +10,7 @@ from bugzoo import patched
 
 from numgan import build, check_layer, check_optimizer, check_system, gradcheck
 from numgan.checking import Report
-from numgan.checking.explain import pattern
+from numgan.checking.explain import UNKNOWN, pattern
 from numgan.checking.report import OnKink
 from numgan.core.errors import GradientError
 from numgan.core.probes import kink
@@ -84,12 +84,14 @@ def test_patterns_are_recognised(change, words):
 
 def test_transposed_and_border_patterns():
     a = rng.standard_normal((3, 3))
-    assert pattern(a.T, a, a != a.T, 5)[0].startswith("transposed")
+    assert pattern(a.T, a, a != a.T, 5).startswith("transposed")
     dx = rng.standard_normal((2, 5, 4, 3))
     lost = dx.copy()
     lost[:, -1] = 0
-    found, excluded = pattern(lost, dx, lost != dx, 5)
-    assert found.startswith("border rows") and "transposed or flipped" in excluded
+    assert pattern(lost, dx, lost != dx, 5).startswith("border rows")
+    moved = np.zeros_like(dx)
+    moved[:, 1:, :-1] = dx[:, :-1, 1:]
+    assert pattern(moved, dx, moved != dx, 5).startswith("shifted: the right numbers, moved by (1, -1)")
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 5, 3), (2, 5, 2, 3), (2, 1, 1, 3)])
@@ -97,8 +99,7 @@ def test_a_picture_without_an_inside_has_no_border(shape):
     """With a side below 3 every row or column is the border: a mistake there is not of the border alone."""
     dx = rng.standard_normal(shape)
     wrong = np.ones(shape, bool)
-    found, excluded = pattern(dx + rng.standard_normal(shape), dx, wrong, 5)
-    assert found == "none of the known patterns" and "a border" in excluded
+    assert pattern(dx + rng.standard_normal(shape), dx, wrong, 5) == UNKNOWN
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 4, 4), (5, 3)])
@@ -109,16 +110,13 @@ def test_a_channel_is_the_last_axis(shape):
         level = rng.standard_normal(shape[axis]).reshape(
             [-1 if i == axis % n.ndim else 1 for i in range(n.ndim)]
         )
-        assert pattern(n + level, n, np.ones(shape, bool), 7)[0].startswith(words)
+        assert pattern(n + level, n, np.ones(shape, bool), 7).startswith(words)
     one = rng.standard_normal(5)
-    assert (
-        pattern(one + rng.standard_normal(5), one, np.ones(5, bool), 7)[0] == "none of the known patterns"
-    ), "one axis has one row"
+    assert pattern(one + rng.standard_normal(5), one, np.ones(5, bool), 7) == UNKNOWN, "one axis has one row"
     row = rng.standard_normal((1, 5))
-    assert (
-        pattern(row + rng.standard_normal((1, 5)), row, np.ones((1, 5), bool), 7)[0]
-        == "none of the known patterns"
-    ), "one row shows no constant"
+    assert pattern(row + rng.standard_normal((1, 5)), row, np.ones((1, 5), bool), 7) == UNKNOWN, (
+        "one row shows no constant"
+    )
 
 
 def test_a_wrong_form_is_explained():
@@ -187,7 +185,7 @@ def _emptied(result, dy, cache, *rest, **settings):
             (4,),
             "gives two results",
         ),
-        (patched(_dense_layer, "backward", _emptied), (4,), "writes to its argument 2"),
+        (patched(_dense_layer, "backward", _emptied), (4,), r"backward writes to cache\[0\]"),
         (
             patched(Concat(), "backward", lambda r, *a, **s: (r[0] and r[0][0], r[1])),
             ((2,), (3,)),

@@ -110,3 +110,39 @@ def test_only_remedies_are_taken(wrong):
 def test_the_package_exports_the_game_and_its_remedies():
     for kind in (TwoPlayerGAN, *map(type, ALL)):
         assert getattr(ng, kind.__name__) is kind
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ({"penalties": lambda self: None}, "'penalties'; did you mean penalty"),
+        ({"inputs": lambda self, x: x, "loss": lambda self, x: x}, "'inputs'; did you mean input"),
+        ({"Fake": lambda self: None}, "'Fake'; did you mean fakes"),
+        ({"beforeUpdate": lambda self: {}}, "did you mean before_update"),
+        ({"need_real": True, "judged": lambda self: {}}, "'need_real'; did you mean needs_real"),
+        ({"regularise": lambda self: None}, "calls none of its methods regularise; define one of memory,"),
+    ],
+)
+def test_a_misspelt_point_is_refused(body, words):
+    with pytest.raises(TypeError, match=words):
+        type("Own", (Remedy,), body)
+
+
+def test_helpers_and_fields_of_a_remedy_may_have_any_other_name():
+    class Own(Remedy):
+        noise = 0.1
+
+        def input(self, x, where, game, seed):
+            return self._noisy(x)
+
+        def scaled(self, x):
+            return x
+
+        def _inputs(self, x):
+            return x
+
+    class Other(Own):
+        def scaled(self, x):
+            return 2 * x
+
+    assert Other().scaled(2) == 4

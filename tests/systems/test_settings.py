@@ -9,7 +9,7 @@ from numgan.core.randomness import derive, stream
 from numgan.losses import nonsaturating
 from numgan.remedies.penalties import R1Penalty, RothPenalty
 from numgan.systems import System, build
-from numgan.training import checkpoint, runs
+from numgan.training import checkpoint, recipes, runs
 
 
 def test_every_system_has_settings():

@@ -1,0 +1,266 @@
+"""The rules that every system must keep: each check is a function of a SystemPoint.
+
+FIRST      these rules are checked before the gradients are compared. Otherwise noise, an update of a network
+           or a lost path to G would be reported as wrong numbers
+LATER      the rules about given fakes and training in float32
+CONTRACT   all rules
+"""
+
+from functools import partial
+from inspect import signature
+
+import numpy as np
+
+from ..core.probes import observe
+from ..core.randomness import stream
+from ..systems.system import remember
+from .arrays import copied, leaves, same
+from .purity import NEAR, changed_place, rough
+from .report import failure
+
+
+def objectives_are_pure(point):
+    """Check that an objective called twice gives the same bits, and writes to no argument.
+
+    It must not write to the parameters, the batch or the memory. This check runs before gradients are
+    compared: without it, the quotients would be those of another function at each call.
+    """
+    for objective, function in point.system.objectives().items():
+        where = f"{point.subject}.{objective}"
+        _expect_arguments(where, function)
+        arguments = {"params": point.params, "batch": point.batch, "memory": point.memory}
+        before = copied(arguments)
+        one = point.run(objective)
+        for word, argument in arguments.items():
+            place = changed_place(before[word], argument, word)
+            if place:
+                raise failure(
+                    f"{where}: it writes to {place}; an objective must only read its parameters, its batch "
+                    "and its memory. Return the gradient, and the training loop makes the update"
+                )
+        if not np.isfinite(one.loss):
+            raise failure(f"{where}: the loss is {one.loss} for random parameters; it must be finite")
+        remember(copied(point.memory), one.memory)
+        two = point.run(objective)
+        results = {"loss": (one.loss, two.loss), "memory": (one.memory, two.memory)}
+        results |= {
+            f"gradient of {name}": (one.gradients[name], two.gradients[name]) for name in one.gradients
+        }
+        differ = [name for name, (first, second) in results.items() if not same(first, second)]
+        if differ:
+            raise failure(
+                f"{where}: called twice with equal arguments it gives two results (another "
+                f"{', '.join(differ)}); draw random numbers from stream(seed, name), and keep no value "
+                "between calls"
+            )
+
+
+def _expect_arguments(where, function):
+    try:
+        form = signature(function)
+        form.bind("params", "batch", "seed")
+    except ValueError:
+        return  # Python does not know the arguments of a compiled function
+    except TypeError as error:
+        raise failure(
+            f"{where}: an objective must take the arguments (params, batch, seed), got {form}: {error}"
+        ) from None
+
+
+def objectives_compute_in_float64(point):
+    """Check that the loss is a smooth function if all arguments are float64, and not rounded to float32.
+
+    If the parameters move by 1e-7 of their size, a loss with numbers of float32 inside jumps, and its
+    quotients are useless. The message names the first layer that gets or returns float32.
+    """
+    for objective, trained in point.system.trains.items():
+        directions = {
+            name: point.params[name].like(
+                stream(point.seed, "float64", name).standard_normal(point.params[name].vector.shape)
+            )
+            for name in trained
+        }
+
+        def loss(k):
+            moved = {
+                name: point.params[name].like(point.params[name].vector * (1 + NEAR * k * d.vector))
+                for name, d in directions.items()
+            }
+            return [point.run(objective, point.params | moved).loss]
+
+        jump = rough(loss)
+        if jump:
+            seen = []
+            with observe(partial(_note_float32, seen), unfused=True):
+                point.run(objective)
+            place = seen[0] if seen else "the loss itself may be rounded"
+            raise failure(
+                f"{point.subject}.{objective}: it loses digits, as if it computed in float32 somewhere, "
+                "although all arguments are float64: if the parameters move by 1e-7 of their size, the loss "
+                f"jumps by {jump:.0e} of its size ({place}); keep the dtype of the batch and the parameters"
+            )
+
+
+def _note_float32(seen, layer, name, arguments, words, call):
+    """Append a text to `seen` if a forward pass gets or returns an array of float32."""
+    result = call()
+    if name == "forward":
+        given = arguments[1] if len(arguments) > 1 else words.get("x")
+        for verb, tree in (("gets x", given), ("returns y", result[0])):
+            if any(getattr(array, "dtype", None) in (np.float32, np.float16) for _, array in leaves(tree)):
+                seen.append(f"{layer!r} {verb} as float32")
+    return result
+
+
+def objectives_keep_float32(point):
+    """Check that an objective works in float32: training uses this type.
+
+    Gradients and memory must have the type of the parameters. A constant of float64 inside would make them
+    float64, and the training loop refuses that.
+    """
+    point = point.in_float32()
+    for objective in point.system.objectives():
+        try:
+            remember(copied(point.memory), point.run(objective).memory)
+        except (TypeError, ValueError) as error:
+            raise failure(f"with parameters and batch in float32, as in training: {error}") from error
+
+
+def given_fakes_change_nothing(point):
+    """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
+
+    Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
+    objective has the argument `fakes`.
+    """
+    taking = [
+        name
+        for name, objective in point.system.objectives().items()
+        if "fakes" in signature(objective).parameters
+    ]
+    if not taking:
+        return "no objective takes fakes"
+    fakes = point.system.generate(point.params, point.batch, point.seed)
+    if len(fakes.x) != point.batch.fakes:
+        raise failure(
+            f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}"
+        )
+    for objective in taking:
+        one, two = point.run(objective), point.run(objective, fakes=fakes)
+        if not same((one.loss, one.gradients), (two.loss, two.gradients)):
+            raise failure(
+                f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself"
+            )
+
+
+def frozen_networks_compute_no_weight_gradient(point):
+    """Check that an objective computes no weight gradient of a network that it does not train.
+
+    Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
+    that the objective trains as part of another network are not checked.
+
+    Returns "" if a network was checked. Otherwise a note: every objective trains every network, or the system
+    looks ahead (an objective needs weight gradients of a network that it does not train, as unrolling does).
+    """
+    system, looked_at = point.system, False
+    if system.looks_ahead:
+        return (
+            "an objective looks ahead: it differentiates through updates of a network that it does not train"
+        )
+    owners = {id(layer): name for name, net in system.networks.items() for layer in _with_weights(net)}
+    for objective, trained in system.trains.items():
+        learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
+        around = FrozenOnly(f"{point.subject}.{objective}", learning, owners)
+        with observe(around, unfused=False):
+            point.run(objective)
+        looked_at = looked_at or around.ran or bool(system.networks.keys() - set(trained))
+    return "" if looked_at else "every objective trains every network"
+
+
+def _with_weights(net):
+    """The list of all layers of a network, at any depth, that have parameters of their own.
+
+    A layer used twice may occur twice.
+    """
+    own = [net] if net.parameter_shapes() else []
+    return own + [layer for child in net.children.values() for layer in _with_weights(child)]
+
+
+class FrozenOnly:
+    """An observer of all passes of one objective (see `observe`): other networks must be frozen.
+
+    subject    the beginning of a message
+    learning   ids of the layers that the objective trains. What runs inside their passes is theirs
+    owners     {id of a layer: name of its network}. A network may also be outside of `System.networks`
+    ran        whether a frozen pass of a layer with weights ran
+
+    A backward or tangent_backward pass of any other layer with weights must have frozen=True and return dp =
+    None. Otherwise the pass raises GradientError.
+    """
+
+    def __init__(self, subject, learning, owners):
+        self.subject, self.learning, self.owners = subject, learning, owners
+        self.ran, self.inside = False, 0
+
+    def __call__(self, layer, method, arguments, words, call):
+        trained = id(layer) in self.learning
+        self.inside += trained
+        try:
+            result = call()
+        finally:
+            self.inside -= trained
+        backward = method in ("backward", "tangent_backward") and layer.parameter_shapes()
+        if backward and not trained and not self.inside:
+            self.ran = True
+            at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
+            frozen = arguments[at] if len(arguments) > at else words.get("frozen")
+            if not frozen or result[1] is not None:
+                name = self.owners.get(id(layer), "a network outside of `networks`")
+                raise failure(
+                    f"{self.subject}: {layer!r} of {name} computes its weight gradient, and this objective "
+                    f"does not train {name}; pass frozen=True to the backward pass through {name}"
+                )
+        return result
+
+
+def the_generator_learns_from_the_discriminator(point):
+    """Check that the gradient of G is not zero and changes with D's weights.
+
+    If so, the gradient passes through D. Returns "", or a note if no objective trains a generator without its
+    discriminator.
+    """
+    system, looked_at = point.system, False
+    for objective, trained in system.trains.items():
+        judges = [name for name in system.judges if name not in trained]
+        drawers = [name for name in trained if name in system.drawers]
+        if not judges or not drawers:
+            continue
+        looked_at, moved = True, dict(point.params)
+        for name in judges:
+            p = point.params[name]
+            noise = stream(point.seed, f"another {name}").standard_normal(p.vector.shape)
+            moved[name] = p.like(0.5 * p.vector + 0.1 * noise)
+        here, there = point.run(objective).gradients, point.run(objective, moved).gradients
+        for name in drawers:
+            one, two = here[name].vector, there[name].vector
+            if not one.any():
+                raise failure(
+                    f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never "
+                    "arrives"
+                )
+            if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
+                which = " and ".join(judges)
+                raise failure(
+                    f"{point.subject}.{objective}: the gradient of {name} does not change with the weights "
+                    f"of {which}; it must pass through {which}"
+                )
+    return "" if looked_at else "no generator that learns from a discriminator"
+
+
+FIRST = [
+    objectives_are_pure,
+    objectives_compute_in_float64,
+    frozen_networks_compute_no_weight_gradient,
+    the_generator_learns_from_the_discriminator,
+]
+LATER = [given_fakes_change_nothing, objectives_keep_float32]
+CONTRACT = FIRST + LATER

@@ -1,0 +1,156 @@
+"""The arguments `frozen` and `need_dx` of the backward passes, and what a frozen pass computes.
+
+A frozen pass must not compute a weight gradient, also not one that it then throws away. Kernels of the
+library are counted by name. Plain NumPy is watched by a Watch (`watching.py`): an array with the numbers of a
+weight gradient is suspect. It is innocent if dx is computed from it, as in BatchNorm, where dx needs the sums
+that are also the gradients of gain and bias. So the pass runs once more, and the suspect array gets other
+numbers as soon as it exists. If dx keeps its bits, dx does not need the array: it is a weight gradient that
+was computed for nothing.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from .. import _kernels as kernels
+from .arrays import copied, leaves, mapped, moved, normal, same
+from .report import failure
+from .watching import Watch, recording
+
+SUSPECTS = 30  # variables of one pass that are tried
+
+
+def backward_of(point, name):
+    """(run, prefix): a function that runs a backward pass of the layer, and the prefix of its results' names.
+
+    run       takes only frozen= and need_dx=; the arrays are those of the Point
+    prefix    "" for the pass "backward", "t" for the pass "tangent_backward"
+    """
+    if name == "backward":
+        return partial(point.run, "backward", point.dy, point.cache), ""
+    _, tcache = point.run("tangent_forward", point.tx, point.cache, point.tp)
+    return partial(point.run, "tangent_backward", point.dy, point.tdy, point.cache, tcache), "t"
+
+
+def frozen_same_dx(point, name="backward"):
+    """Check that a backward pass with frozen=True returns dp = None, and the same dx as with frozen=False.
+
+    The bits of dx must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
+    """
+    backward, t = backward_of(point, name)
+    dx, dp = backward(frozen=True)
+    if dp is not None:
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return {t}dp = None, got {type(dp).__name__}"
+        )
+    if not same(copied(dx), backward()[0]):
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return the same {t}dx; it must not depend on `frozen`"
+        )
+
+
+def need_dx(point, name="backward"):
+    """Check that a backward pass with need_dx=False returns dx = None, and the same dp as with need_dx=True.
+
+    The bits of dp must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
+    """
+    backward, t = backward_of(point, name)
+    dx, dp = backward(need_dx=False)
+    if any(d is not None for _, d in leaves(dx)):
+        raise failure(f"{point.subject}: {name}(need_dx=False) must return {t}dx = None")
+    if not same(point.vector(dp).vector, point.vector(backward()[1]).vector):
+        raise failure(f"{point.subject}: {name}(need_dx=False) gives another {t}dp")
+
+
+def frozen_no_weight_gradient(point, name="backward"):
+    """Check that a backward pass with frozen=True computes no weight gradient, with a kernel or without.
+
+    name is the pass, "backward" or "tangent_backward". Returns None, or (None, a note that begins with "not
+    seen") if the pass cannot be watched.
+    """
+    backward, t = backward_of(point, name)
+    with kernels.kernel_calls() as calls:
+        backward(frozen=True)
+    ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
+    if ran:
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) runs {', '.join(ran)}; compute dp only if not frozen"
+        )
+    if not len(point.p):
+        return None
+    run, targets, given = _fresh(point, name)
+    watching = partial(Watch, run, targets, given, point.batch, _can_record(run))
+    watch = watching()
+    note = watch.note
+    if watch.met and point.layer.children and all(d is None for _, d in leaves(watch.dx)):
+        note = "x has no gradient, so nothing shows what the layers inside need"
+    if note:
+        return None, f"not seen: {note}"
+    if watch.met:
+        _search(f"{point.subject}: {name}(frozen=True)", f"{t}dx", run, watching)
+    return None
+
+
+def _fresh(point, name):
+    """(run, targets, given): a frozen pass for a new dy, what it must not compute, and its arguments.
+
+    run       the pass, a function that returns dx. run(kind) gives dy as arrays of this kind, a class
+    targets   {path of a parameter: weight gradient}. They are linear in dy, and are computed as a sum for two
+              other dy. So an array that an earlier pass left on the layer, or in freed memory, does not have
+              these numbers
+    given     all arguments of the pass, and all other arrays of the Point
+    """
+    rng, tcache = point.rng("frozen"), None
+    names = ("y",) if name == "backward" else ("y", "y")  # dy, or dy and tdy
+    one, two = ([normal(rng, point.y) for _ in names] for _ in range(2))
+    if name == "backward":
+        rest = (point.cache,)
+    else:
+        tcache = point.run("tangent_forward", point.tx, point.cache, point.tp)[1]
+        rest = (point.cache, tcache)
+    parts = [point.vector(point.run(name, *dys, *rest)[1], name) for dys in (one, two)]
+    both = [moved(a, b, 1.0) for a, b in zip(one, two)]
+    targets = {path: parts[0][path] + parts[1][path] for path in parts[0]}
+
+    def run(kind=np.ndarray):
+        dys = [mapped(lambda a: a if a is None else a.view(kind), dy) for dy in both]
+        return point.run(name, *dys, *rest, frozen=True)[0]
+
+    given = (point.p, point.x, point.dy, point.tdy, point.tx, point.tp, point.y, *both, *rest)
+    return run, {path: target for path, target in targets.items() if target.any()}, given
+
+
+def _can_record(run):
+    """Whether a pass takes a dy that records what NumPy computes from it. A kernel does not."""
+    try:
+        return _equal(run(), run(recording(lambda array, operation: array)))
+    except Exception:
+        return False
+
+
+def _equal(one, two):
+    """Whether two results dx have the same bits. An array that records counts as the plain array."""
+    plain = partial(mapped, lambda a: a if a is None else np.array(a))
+    return same(plain(one), plain(two))
+
+
+def _search(subject, dx, run, watching):
+    """Raise GradientError if a frozen pass computes a weight gradient and does not need it for dx.
+
+    subject    the beginning of the message;  dx: the name of the result
+    run        the pass;  watching: a function that makes a Watch of it
+    """
+    expected, innocent = copied(run()), set()
+    for _ in range(SUSPECTS):
+        watch = watching(innocent, changes=True)
+        if watch.found is None:
+            return
+        variable, path, line = watch.found
+        if watch.kept and _equal(expected, watch.dx):
+            raise failure(
+                f"{subject} computes the gradient of {path} and throws it away ({variable} in line {line}; "
+                f"{dx} does not depend on it); compute dp only if not frozen"
+            )
+        innocent.add(watch.key)

@@ -1,0 +1,266 @@
+"""A Watch of one backward pass in plain NumPy: which arrays does it compute?
+
+Two ways of seeing are combined. A trace of Python looks at the values of all variables, after each line. And
+dy is an array of a class of its own, which records the results that NumPy computes from it, also results
+without a name. A pass that calls the library's kernels takes plain arrays only, and is then seen by its
+trace.
+"""
+
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..core import errors
+from ..core.parameters import Parameters
+from ..layers import Layer
+from .inspection import arrays_inside
+
+# Variables of these modules are not looked at: NumPy, Python's own, the checks, kernels, and the wrappers of
+# a pass.
+MODULES = (np, errors, kernels, functools)
+SKIPPED = tuple(str(Path(file).parent) for file in (__file__, *(module.__file__ for module in MODULES)))
+LINES = 100_000  # a pass with more lines than this is not watched to its end
+
+
+class Watch:
+    """Watches one frozen backward pass. It looks for weight gradients in all variables and all results.
+
+    run        the frozen pass, a function; its result is kept as `dx`
+    targets    {path of a parameter: its gradient}
+    given      the arguments of the pass; their arrays are never suspect
+    batch      the number of samples
+    records    whether the pass takes a dy that records what NumPy computes from it
+    innocent   keys of variables that dx depends on
+    changes    True: the first suspect array gets other numbers. The trace then looks after every operation
+               and not only after every line
+
+    met     whether there was a suspect
+    note    why the pass cannot be watched, or ""
+    found   (what was changed, path of the parameter, line), or None; `key` is its key
+    kept    whether the changed array still had the new numbers at the end, or was filled with one number.
+            If not, it was a new array that had old numbers by chance
+    """
+
+    def __init__(self, run, targets, given, batch, records, innocent=(), changes=False):
+        self.targets = {path: _profile(target) for path, target in targets.items()}
+        self.ratios = {path: _ratio(target) for path, target in targets.items()}
+        self.sizes = {target.size for target in targets.values()}
+        self.given = [array for _, array in arrays_inside(given, depth=9)]
+        self.ids = {id(thing) for thing in (*given, *self.given)}
+        self.innocent, self.changes, self.batch = innocent, changes, batch
+        self.cleared, self.inside, self.met, self.found, self.key = [], {}, False, None, None
+        self.lines, self.note, self.array, self.numbers = 0, "", None, None
+        for size in self.sizes:  # new arrays then do not get memory in which a gradient was
+            makers = (np.empty, kernels.empty)
+            junk = [make((size * n,), np.float64) for make in makers for n in (1, self.batch) * 8]
+            for array in junk:
+                array[...] = np.arange(array.size)
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            self.dx = run(recording(self._see)) if records else run()
+        finally:
+            sys.settrace(before)
+        if not self.lines:
+            self.note = "no line of Python runs in the pass"
+
+    @property
+    def kept(self):
+        if self.array is None:
+            return True
+        return np.array_equal(self.array, self.numbers) or bool((self.array == self.array.flat[0]).all())
+
+    def __call__(self, frame, event, argument):
+        if self.found or self.note or frame.f_code.co_filename.startswith(SKIPPED):
+            return None
+        if event == "call":
+            frame.f_trace_opcodes = self.changes
+            return self
+        self.lines += event == "line"
+        if self.lines > LINES:
+            self.note = f"the pass runs more than {LINES} lines"
+            return None
+        for name, value in list(frame.f_locals.items()):
+            self._look(frame, name, value)
+        if event == "return":
+            self._look(frame, "returned", argument)
+        return self
+
+    def _see(self, array, operation):
+        """Look at a result of NumPy, which may have no name. Returns the array, or its new numbers."""
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.startswith(SKIPPED):
+            frame = frame.f_back
+        target = None if self.found else self._target(array)
+        if target:
+            self.met = True
+            self._suspect(frame, f"the result of {operation}", array, target, frame.f_lasti)
+        return array
+
+    def _look(self, frame, name, value):
+        """Look at one variable of the frame, and at all arrays inside it."""
+        if value is None or id(value) in self.ids:
+            return
+        if isinstance(value, (np.ndarray, np.floating)):
+            things = [(name, value)]
+        elif isinstance(value, (bool, int, float, str, type, ModuleType)):
+            return
+        else:
+            known = (id(value), name, _inner(value))  # searched again if it holds other objects than before
+            if known not in self.inside:
+                self.inside[known] = value, self._within(name, value)
+            things = self.inside[known][1]
+        for path, array in things:
+            array = _plain(array)
+            target = None if self.found else self._target(array)
+            if target:
+                self.met = True
+                self._suspect(frame, f"the variable {path}", array, target, path)
+                if self.changes and not self.found and path == name and name in frame.f_locals:
+                    self._replace(frame, name, array, target)
+
+    def _within(self, name, value):
+        """[(path, array)] of the arrays inside a container or on a layer that may be weight gradients."""
+        if isinstance(value, Layer):
+            parts = [(f"self.{key}", part) for key, part in vars(value).items() if key != "layout"]
+        else:
+            parts = [(name, value)]
+        found = [thing for path, part in parts for thing in arrays_inside(part, path, 3)]
+        return [(path, array) for path, array in found if self._fits(array)]
+
+    def _fits(self, array):
+        """Whether an array has the size of a gradient, or of one gradient for each sample."""
+        size, each = np.size(array), self._each(array)
+        return (size in self.sizes or each in self.sizes) and id(array) not in self.ids
+
+    def _each(self, array):
+        return np.size(array) // self.batch if np.ndim(array) > 1 and len(array) == self.batch > 1 else 0
+
+    def _target(self, array):
+        """The path of the parameter whose gradient has the numbers of this array; None if there is none.
+
+        A factor, a sign and the order of the entries do not matter. An array with one gradient for each
+        sample counts too. An array that is an argument of the pass, or has the numbers of one, never counts.
+        """
+        if not self._fits(array) or any(np.may_share_memory(array, given) for given in self.given):
+            return None
+        forms = [np.array(array)] if np.size(array) in self.sizes else []
+        if self._each(array) > 1 and self._each(array) in self.sizes:
+            forms.append(array.sum(axis=0))
+        ratios = [_ratio(form) for form in forms]
+        near = [  # a quick comparison first
+            (path, form)
+            for form, ratio in zip(forms, ratios)
+            for path, known in self.ratios.items()
+            if self.targets[path].size == form.size and abs(ratio - known) <= 1e-6 * known
+        ]
+        own, paths = [], []
+        for path, form in near:
+            own.append(_profile(form))
+            if _alike(own[-1], self.targets[path]):
+                paths.append(path)
+        if paths:
+            known = [given for given in self.given if given.size == np.size(array)] + self.cleared
+            profile, others = _profile(array), [_profile(other) for other in known]
+            if any(_alike(profile, other) for other in others):
+                paths = []
+            own += [profile, *others]
+        for numbers in forms + own:
+            numbers[...] = 0  # the memory may become an array of the pass, and must not look like a gradient
+        return paths[0] if paths else None
+
+    def _suspect(self, frame, what, array, target, place):
+        """Give an array other numbers, if this Watch changes one and the array is not innocent.
+
+        what    the words for the array;  place: a name or number that identifies it in its function
+        """
+        key = (frame.f_code, place, target)
+        if key in self.innocent:
+            self.cleared.append(np.array(array))
+        elif self.changes and isinstance(array, np.ndarray) and array.flags.writeable:
+            waves = np.cos(np.arange(array.size)).reshape(array.shape)
+            array[...] = 1.7 * array + np.abs(array).max() * waves
+            self.array, self.numbers = array, np.array(array)
+            self.found, self.key = (what, target, frame.f_lineno), key
+
+    def _replace(self, frame, name, number, target):
+        """Give a variable another number. A number of NumPy cannot be changed in place."""
+        key = (frame.f_code, name, target)
+        if key not in self.innocent:
+            frame.f_locals[name] = type(number)(1.7 * number + 0.3)
+            self.found, self.key = (f"the variable {name}", target, frame.f_lineno), key
+
+
+def recording(see):
+    """A class of arrays that give see(result, operation) for each result that NumPy computes from them.
+
+    see   a function of the result, a plain array, and the name of the operation. It returns this array
+    """
+
+    class Recording(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, out=None, **words):
+            if out is not None:
+                words["out"] = _plain(out)
+            result = getattr(ufunc, method)(*_plain(inputs), **words)
+            if isinstance(result, np.ndarray):
+                result = see(result, ufunc.__name__)
+            return out[0] if out is not None and len(out) == 1 else _as(Recording, result)
+
+        def __array_function__(self, function, types, arguments, words):
+            result = function(*_plain(arguments), **_plain(words))
+            if isinstance(result, np.ndarray):
+                result = see(result, function.__name__)
+            return _as(Recording, result)
+
+    return Recording
+
+
+def _plain(tree):
+    """The same tuple, list or dict with plain arrays in place of arrays that record."""
+    if isinstance(tree, np.ndarray):
+        return tree.view(np.ndarray)
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map(_plain, tree))
+    return {word: _plain(value) for word, value in tree.items()} if type(tree) is dict else tree
+
+
+def _as(kind, result):
+    return result.view(kind) if isinstance(result, np.ndarray) and result.dtype.kind == "f" else result
+
+
+def _inner(value):
+    """The ids of the objects in a container, or of the attributes of an object."""
+    if isinstance(value, Parameters):
+        return ()  # an entry is a new view at each access
+    if isinstance(value, Mapping):
+        return tuple(map(id, value.values()))
+    if isinstance(value, (tuple, list)):
+        return tuple(map(id, value))
+    return tuple(map(id, getattr(value, "__dict__", {}).values()))
+
+
+def _profile(array):
+    """The sizes of the numbers of an array in order: relative to the largest, if there are several."""
+    numbers = np.array(array, np.float64).ravel()
+    np.abs(numbers, out=numbers)
+    numbers.sort()
+    if numbers.size > 1 and numbers[-1] > 0:
+        numbers /= numbers[-1]
+    return numbers
+
+
+def _ratio(array):
+    """The sum of the sizes of the numbers, divided by the largest size. A factor does not change it."""
+    sizes = np.atleast_1d(np.abs(array))
+    ratio = sizes.sum() / (sizes.max() or 1.0)
+    sizes[...] = 0
+    return float(ratio)
+
+
+def _alike(one, two):
+    return one.size == two.size and bool((np.abs(one - two) <= 1e-9 * two + 1e-12).all())

@@ -55,6 +55,11 @@ class AdversarialLoss:
     for_generator: Curve
     made_by: tuple = ()
 
+    @property
+    def of_logits(self):
+        """Whether a is a logit, so that sigmoid(a) is a probability; True for minimax and nonsaturating."""
+        return self.on_fake is SOFTPLUS
+
     def __reduce__(self):
         """What pickle stores: the loss's name in this module, or the function and arguments that made it.
 

@@ -19,6 +19,7 @@ from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
 from ..optimizers import Optimizer
+from ..remedies.penalties import NotDue
 from .settings import fitting, numbers, with_numbers
 
 
@@ -65,7 +66,8 @@ class Result:
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
-    metrics     {name: number} for the curves
+    metrics     {name: number} for the curves. A metric that is not computed in this step is left out, or is a
+                `NotDue`; the curves then keep its last value
     memory      {name: array}, new values for some arrays of `System.memory`; the other arrays keep their
                 values. None: no new values
     """
@@ -78,6 +80,8 @@ class Result:
 
 def checked(result, params, trained, where):
     """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
+
+    Metrics that were not computed in this step (`NotDue`) are left out.
 
     params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
     for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
@@ -99,7 +103,11 @@ def checked(result, params, trained, where):
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
         for name in trained
     }
-    metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
+    metrics = {
+        name: _number(value, f"{where}: metric {name!r}")
+        for name, value in result.metrics.items()
+        if not isinstance(value, NotDue)
+    }
     return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
 
 

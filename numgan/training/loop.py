@@ -307,6 +307,7 @@ class _Session:
             ) from None
 
     def _log(self, results):
+        metrics = self.state.metrics
         record = {
             "step": self.state.step,
             "epoch": round(self.feed.epoch(self.state.batches), 4),
@@ -316,9 +317,11 @@ class _Session:
                 for result in results.values()
                 for name, gradient in result.gradients.items()
             },
-            "metrics": {name: value for result in results.values() for name, value in result.metrics.items()},
+            "metrics": {name: last["value"] for name, last in metrics.items()},
             "seconds": round(self.before + time.monotonic() - self.began, 3),
         }
+        if earlier := {name: at["step"] for name, at in metrics.items() if at["step"] < self.state.step}:
+            record["computed"] = earlier
         self.records.append(for_json(record))
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
@@ -327,6 +330,17 @@ class _Session:
         os.fsync(self.log.fileno())  # a resume needs all lines up to the step of the checkpoint
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
+
+    def _outputs(self):
+        """The label of the outputs D(x) and D(G(z)) in curves.png, in a tuple; () for the usual label.
+
+        The metrics are the means of sigmoid(D(x)) and of sigmoid(D(G(z))). These are probabilities only if
+        D's loss is that of logits.
+        """
+        loss = getattr(self.system, "loss", None)
+        if getattr(loss, "of_logits", True):
+            return ()
+        return (f"mean sigmoid of D (the loss {loss.name} has no probabilities)",)
 
     def _picture(self, *more):
         """Write a picture of samples to a new file in the folder samples/, and to the files `more`.
@@ -356,7 +370,7 @@ class _Session:
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
+        files.save_picture(plot.curves(self.records, self._name(), *self._outputs()), self.out / "curves.png")
         paths = {what: self.out / name for what, name in runs.FILES.items()}
         return {what: path for what, path in paths.items() if path.exists()}
 

@@ -34,7 +34,7 @@ from ...losses import RelativisticLoss, relativistic_paired, sigmoid
 from ...networks import label_beside
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
-from ...remedies.penalties import R1, R2, Lazy
+from ...remedies.penalties import R1, R2, Lazy, NotDue
 from ..system import Latent, Result
 from .presets import both, on_digits, on_points
 from .two_player import TwoPlayers
@@ -77,8 +77,9 @@ class R3GAN(TwoPlayers):
     def discriminator(self, params, batch, seed, fakes=None):
         """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
 
-        The metrics are "penalty", the value R1 + R2, and "D(x) above D(G(z))", the mean of sigmoid(D(x) -
-        D(x~)). x are real samples and x~ fakes. If fakes is None, new fakes are drawn.
+        The metrics are "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)), and "penalty", the value R1 +
+        R2 at the steps at which it is computed. x are real samples and x~ fakes. If fakes is None, new fakes
+        are drawn.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -87,7 +88,7 @@ class R3GAN(TwoPlayers):
         fake, c_fake = D.forward(phi, fakes.x, fake_context)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
-        penalty = 0.0
+        penalty = NotDue()
         if self.gamma:
             r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_context)
             r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_context)

@@ -20,6 +20,7 @@ from ...core.arguments import expect_type, positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
+from ...remedies.penalties import NotDue
 from ...remedies.remedy import Remedy
 from ..system import Result, System
 
@@ -212,8 +213,8 @@ class TwoPlayerGAN(TwoPlayers):
         """The Result of D's step: D's loss with the remedies' penalties, and its gradient for D.
 
         The loss is the sum of D's loss on real samples and D's loss on fakes. The metrics are the means of
-        D(x) and D(G(z)), and the value of the penalties if there are any. New fakes are drawn if fakes is
-        None, or if a remedy replaces G's parameters by older ones.
+        D(x) and D(G(z)), and the sum of the penalties at steps at which all of them are computed. New fakes
+        are drawn if fakes is None, or if a remedy replaces G's parameters by older ones.
         """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
@@ -242,11 +243,14 @@ class TwoPlayerGAN(TwoPlayers):
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
 
         # the penalties
+        penalties = []
         for remedy in self.remedies:
             added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
             if added is not None:
                 loss, dphi = loss + added[0], dphi + added[1]
-                metrics["penalty"] = metrics.get("penalty", 0) + added[0]
+                penalties.append(added[0])
+        if penalties and not any(isinstance(value, NotDue) for value in penalties):
+            metrics["penalty"] = sum(penalties)  # of all of them: a sum of some would not be comparable
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):

@@ -109,13 +109,23 @@ def test_the_last_value_survives_a_kill(name, saved, killed, tmp_path):
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
 
 
-def test_a_penalty_that_was_never_computed_is_absent(tmp_path):
-    for name, system in {
-        "no gamma": replace(systems.build("r3gan", "points", 0.05), gamma=0.0),
-        "no remedy": points(),
-    }.items():
-        training.train(system, RING, tmp_path / name, steps=20, batch_size=8, progress=False)
-        assert all("penalty" not in line["metrics"] for line in metrics(tmp_path / name))
+def test_without_a_penalty_there_is_no_metric(tmp_path):
+    training.train(points(), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
+    assert all(line["metrics"].keys() == {"D(x)", "D(G(z))"} for line in metrics(tmp_path / "run"))
+
+
+def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
+    """It begins at step 13; no line before it says 0."""
+
+    class Late(OwnPenalty):
+        def penalty(self, D, phi, real, fake, game, seed):
+            value, dphi = super().penalty(D, phi, real, fake, game, seed)
+            return (value, dphi) if game.now >= 12 else (NotDue(), phi.zeros())
+
+    training.train(points(Late(12)), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
+    early, late = metrics(tmp_path / "run")
+    assert "penalty" not in early["metrics"] and "computed" not in early
+    assert late["metrics"]["penalty"] > 0 and late["computed"] == {"penalty": 13}
 
 
 def test_metrics_of_an_earlier_stage_are_forgotten(tmp_path):

@@ -34,7 +34,7 @@ from ...losses import RelativisticLoss, relativistic_paired, sigmoid
 from ...networks import label_beside
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
-from ...remedies.penalties import R1, R2, Lazy, NotDue
+from ...remedies.penalties import R1, R2, Lazy
 from ..system import Latent, Result
 from .presets import both, on_digits, on_points
 from .two_player import TwoPlayers
@@ -88,7 +88,7 @@ class R3GAN(TwoPlayers):
         fake, c_fake = D.forward(phi, fakes.x, fake_context)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
-        penalty = NotDue()
+        penalty = 0.0
         if self.gamma:
             r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_context)
             r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_context)

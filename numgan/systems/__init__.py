@@ -25,6 +25,7 @@ from .games import (
     wgan,
     wgan_gp,
 )
+from .doubts import doubts
 from .settings import NUMBERS
 from .system import Batch, Fakes, Latent, Result, System, checked, expect_roles, remember
 

@@ -262,6 +262,9 @@ class System:
     looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
                     unrolling (G's step follows updates of D) and consensus optimisation do
     remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
+    takes_logits    whether the losses take the outputs of `judges` as logits or other numbers without bounds
+    penalises_samples   whether a penalty takes the gradient of a judge at each sample alone, so that no layer
+                    of the judge may mix samples
     """
 
     networks: dict
@@ -286,10 +289,15 @@ class System:
     keeps_noise = False
     looks_ahead = False
     remedies = ()
+    penalises_samples = False
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
         may_underflow(cls)
+
+    @property
+    def takes_logits(self):
+        return getattr(getattr(self, "loss", None), "unbounded", False)
 
     @property
     def averaged(self):

@@ -13,6 +13,7 @@ that was killed and resumed ends with the same bits as a run without interruptio
 
 import os
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from ..core.signals import stop_requests
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
+from ..systems import doubts
 from . import checkpoint, recipes, runs, sampling
 from .recipes import Plan
 from .state import State, expect_weights
@@ -103,6 +105,8 @@ def train(
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 `look` is called for them again
 
+    It warns of a system with `systems.doubts`, such as a D that ends in a Sigmoid under a loss on logits.
+
     ValueError, TypeError                  arguments that do not fit; nothing is written
     FileExistsError                        the folder is in use; nothing is written
     FileNotFoundError, FileFormatError     resume=True, and there is no run, or a damaged one
@@ -123,6 +127,8 @@ def train(
     files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
+    for doubt in doubts(system, batch_size):
+        warnings.warn(doubt, stacklevel=3)
     expect_type("recipe", recipe, recipes.Recipe | None, "a Recipe or None")
     if resume and weights is not None:
         raise ValueError("weights: a run continues with its own weights; leave them out")

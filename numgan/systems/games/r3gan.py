@@ -63,6 +63,10 @@ class R3GAN(TwoPlayers):
 
     compares_pairs = True
 
+    @property
+    def penalises_samples(self):
+        return self.gamma > 0
+
     def at(self, step):
         return replace(self, now=step)
 

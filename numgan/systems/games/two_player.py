@@ -53,6 +53,10 @@ class TwoPlayers(System):
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
+    @property
+    def takes_logits(self):
+        return getattr(getattr(self, "loss", None), "unbounded", True)  # a critic's loss is unbounded too
+
     def with_networks(self, **networks):
         """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
         return replace(self, networks=self.networks | networks)
@@ -91,6 +95,10 @@ class TwoPlayerGAN(TwoPlayers):
 
     def with_state(self, moments, memory=None):
         return replace(self, kept=memory)
+
+    @property
+    def penalises_samples(self):
+        return any(type(remedy).penalty is not Remedy.penalty for remedy in self.remedies)
 
     # ---- how remedies change the game
 

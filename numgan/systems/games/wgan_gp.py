@@ -37,6 +37,8 @@ class WGANGP(TwoPlayers):
     n_critic: int = 5
     penalty: GradientPenalty = GradientPenalty(10.0)
 
+    penalises_samples = True
+
     def objectives(self):
         return {"D": self.critic, "G": self.generator}
 

@@ -1,0 +1,164 @@
+"""Doubts about a system: designs whose every gradient is right, and which still train badly.
+
+    for doubt in doubts(system): print(doubt)
+
+There are two kinds. The last layer of a discriminator may bound its output, as a Sigmoid does, although the
+loss takes logits, which may be any number. And a layer may mix the samples of a batch, as BatchNorm does,
+where a number of one sample is meant: in a penalty on D's gradient at each sample (Gulrajani et al. 2017,
+section 4), in a batch of one sample, or in a classifier's answer.
+"""
+
+import numpy as np
+
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
+from ..layers import Condition, Pick, Sequential
+from ..layers.dropout import Dropout, Noise
+from ..layers.given import Given
+from ..layers.shaping import Move
+from ..layers.virtual import Referenced
+
+ENOUGH = 2.0  # sigmoid(2) = 0.88; a logit that cannot exceed 2 in size cannot say that D is sure
+FAR = 1e6  # so far from 0 the output of an unbounded network is far beyond ENOUGH
+ROWS = 4
+
+
+@may_underflow
+def doubts(system, batch_size=None):
+    """A list of texts, one for each doubt about the system; [] if there is none.
+
+    batch_size   the number of rows in a batch; None: the system's
+
+    Each text names the network and the layer, and says what to do. Of a Staged all stages are looked at.
+    """
+    found = []
+    for _, now in system.stages:
+        if now is not system:
+            found += doubts(now, batch_size)
+            continue
+        found += [text for name in now.judges if (text := bounded(now, name))]
+        found += mixed(now, now.batch_size if batch_size is None else batch_size)
+    return list(dict.fromkeys(found))
+
+
+# ---- a bounded output under a loss on logits
+
+
+def bounded(system, name):
+    """A text if the network `name` bounds its output, and the loss takes logits; otherwise None.
+
+    An output that has one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The
+    last activation is looked at first. If it is unknown, the network itself runs with weights of size
+    FAR on random inputs: the output of an unbounded network is then far beyond ENOUGH.
+    """
+    if not system.takes_logits:
+        return None
+    net = system.networks[name]
+    last = last_layer(net)
+    low, high = _range_of(last) or _range_of_all(system, name) or (-np.inf, np.inf)
+    loss = getattr(system, "loss", None)
+    from_zero = getattr(loss, "from_zero", False)
+    if (low <= -ENOUGH and high >= ENOUGH) or (not from_zero and max(-low, high) >= FAR):
+        return None
+    between = (
+        f"never below {low:.3g}"
+        if high >= ENOUGH
+        else f"never above {high:.3g}"
+        if low <= -ENOUGH
+        else f"between {low:.3g} and {high:.3g}"
+    )
+    ends = "" if last is None else f" ends in {last!r}, and"
+    remedy = f"leave {last!r} out" if last is not None else "leave its last activation out"
+    wants = (
+        "takes logits and applies the sigmoid itself"
+        if getattr(loss, "of_logits", False)
+        else ("needs outputs without bounds")
+    )
+    of = getattr(loss, "name", "") or f"of {type(system).__name__}"
+    return f"{name}{ends} gives outputs {between}, but the loss {of} {wants}: {remedy}"
+
+
+def last_layer(net):
+    """The layer that computes the last values of the network `net`; None if it has parameters or children.
+
+    Layers that only move numbers, and dropout and noise, are passed over.
+    """
+    while net is not None:
+        if isinstance(net, Sequential):
+            rest = [layer for layer in net if not isinstance(layer, (Move, Pick, Dropout, Noise))]
+            net = rest[-1] if rest else None
+        elif isinstance(net, (Condition, Referenced)):
+            (net,) = net.children.values()
+        elif isinstance(net, Given):
+            net = net.layer
+        else:
+            return None if net.children or net.parameter_shapes() else net
+
+
+def _range_of(layer):
+    """(lowest, highest) output of a layer without parameters for inputs from -FAR to FAR; None if unknown."""
+    if layer is None:
+        return None
+    x = np.concatenate([-np.geomspace(FAR, 1e-3, 200), [0.0], np.geomspace(1e-3, FAR, 200)])[:, None]
+    try:
+        with np.errstate(all="ignore"):
+            y = np.asarray(layer.forward({}, x)[0])
+    except Exception:  # a layer of one's own may need another input; then nothing is known of it
+        return None
+    return (float(y.min()), float(y.max())) if np.isfinite(y).all() else None
+
+
+def _range_of_all(system, name):
+    """(-m, m), where m is the largest output of a network with weights of size FAR; None if unknown."""
+    net, rng = system.networks[name], stream(0, "doubts")
+    try:
+        batch = system.example(ROWS * system.packed, lambda column: stream(0, "doubts", column))
+        p = net.init(0, np.float64)
+        p.vector[...] = FAR * rng.standard_normal(p.vector.size)
+        for x in (tuple(batch.values()), *batch.values()):
+            try:
+                with np.errstate(all="ignore"):
+                    y = np.abs(net.forward(p, x[0] if isinstance(x, tuple) and len(x) == 1 else x)[0])
+                return (-float(y.max()), float(y.max())) if np.isfinite(y).all() else None
+            except Exception:  # it takes another input
+                continue
+    except Exception:  # an example that is missing, or a network of one's own with other habits
+        return None
+
+
+# ---- layers that mix samples
+
+
+def mixing(net):
+    """The first layer in `net` whose output for a sample depends on the other samples; None if there is none."""
+    if net.mixes_samples:
+        return net
+    return next((found for child in net.children.values() if (found := mixing(child))), None)
+
+
+def mixed(system, batch_size):
+    """A list of texts: where layers of the system mix samples although a number of one sample is meant."""
+    found, which = [], {name: mixing(net) for name, net in system.networks.items()}
+    where = type(system).__name__
+    for name in system.judges:
+        if which[name] is not None and system.penalises_samples:
+            found.append(
+                f"{name} has {which[name]!r}, which mixes the samples of a batch, and {where} has a penalty "
+                f"on the gradient of {name} at each sample, which is then not defined: the output for one "
+                "sample depends on the others. Take a layer that keeps samples apart (LayerNorm), or leave "
+                "the penalty out"
+            )
+    for name, layer in which.items():
+        of = max(1, batch_size // system.packed) if name in system.judges else batch_size
+        if layer is not None and of == 1 and name in system.optimizers:
+            found.append(
+                f"{name} has {layer!r}, which needs the other samples of the batch, and a batch has one: it "
+                "normalises or compares the sample with itself. Take a larger batch size"
+            )
+        if layer is not None and hasattr(system, "probabilities"):
+            found.append(
+                f"{name} has {layer!r}, so its answer for one picture depends on the other pictures that are "
+                "classified with it. Take a layer that keeps samples apart (LayerNorm), or give measured "
+                "statistics to `probabilities`"
+            )
+    return found

@@ -39,9 +39,10 @@ The cache is the folder in the environment variable NUMGAN_CACHE, by default the
 `numgan evaluate` and `numgan sample --judge` use this judge unless another run is named."""
 
 HEALTH = """\
-Look for known problems in the curves and samples of a run: a discriminator that is always right, a gradient
-of the generator that vanishes or explodes, losses that diverge, a generator whose samples are all alike.
-Every line has a level (ok, look, bad), the number, the threshold and advice.
+Look for known problems of a run: too few steps, a discriminator that is always right or is bounded, a
+gradient of the generator that vanishes or explodes, losses that diverge, samples that are unlike real rows,
+all alike, or copies. Every line has a level (ok, look, bad) and a number; that of samples stands beside that
+of true rows. A line that is not ok also has the threshold and advice for this run.
 
 The exit code is 1 if a line is bad. `numgan train` prints the same lines at its end."""
 
@@ -205,9 +206,13 @@ def print_health(verdicts):
     """Print each Verdict, the result of one health check of a run: its level, name and meaning.
 
     If the Verdict has advice, a second line has the measured value (if any), the threshold and the advice.
+    Advice that several Verdicts have is printed once.
     """
+    given = set()
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
         if verdict.advice:
             value = "" if verdict.value is None else f"{verdict.value:.3g}; "
-            print(f"      {value}{verdict.threshold}. Try {verdict.advice}")
+            advice = "(the same advice)" if verdict.advice in given else verdict.advice
+            print(f"      {value}{verdict.threshold}. {advice}")
+            given.add(verdict.advice)

@@ -67,7 +67,7 @@ class AdversarialLoss:
 
     @property
     def from_zero(self):
-        """Whether the loss compares each logit with 0; False for wasserstein, where only differences count."""
+        """Whether the loss compares each logit with 0; False for wasserstein: only differences count."""
         return self.on_real is not MINUS
 
     def __reduce__(self):

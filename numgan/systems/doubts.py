@@ -1,12 +1,14 @@
 """Doubts about a system: designs whose every gradient is right, and which still train badly.
 
-    for doubt in doubts(system): print(doubt)
+    for doubt in doubts(system): print(doubt.says, doubt.advice)
 
 There are two kinds. The last layer of a discriminator may bound its output, as a Sigmoid does, although the
 loss takes logits, which may be any number. And a layer may mix the samples of a batch, as BatchNorm does,
 where a number of one sample is meant: in a penalty on D's gradient at each sample (Gulrajani et al. 2017,
 section 4), in a batch of one sample, or in a classifier's answer.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,20 +25,36 @@ FAR = 1e6  # so far from 0 the output of an unbounded network is far beyond ENOU
 ROWS = 4
 
 
+class Doubt(NamedTuple):
+    """One doubt about a system.
+
+    about     "output": a bounded output of a judge; "samples": a layer that mixes samples
+    says      the fault in words, with network and layer
+    advice    what to do, a sentence
+    """
+
+    about: str
+    says: str
+    advice: str
+
+    def __str__(self):
+        return f"{self.says}. {self.advice}"
+
+
 @may_underflow
 def doubts(system, batch_size=None):
-    """A list of texts, one for each doubt about the system; [] if there is none.
+    """A list of Doubts about the system; [] if there is none.
 
     batch_size   the number of rows in a batch; None: the system's
 
-    Each text names the network and the layer, and says what to do. Of a Staged all stages are looked at.
+    Of a Staged all stages are looked at.
     """
     found = []
     for _, now in system.stages:
         if now is not system:
             found += doubts(now, batch_size)
             continue
-        found += [text for name in now.judges if (text := bounded(now, name))]
+        found += [doubt for name in now.judges if (doubt := bounded(now, name))]
         found += mixed(now, now.batch_size if batch_size is None else batch_size)
     return list(dict.fromkeys(found))
 
@@ -45,7 +63,7 @@ def doubts(system, batch_size=None):
 
 
 def bounded(system, name):
-    """A text if the network `name` bounds its output, and the loss takes logits; otherwise None.
+    """A Doubt if the network `name` bounds its output, and the loss takes logits; otherwise None.
 
     An output that has one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The
     last activation is looked at first. If it is unknown, the network itself runs with weights of size
@@ -68,14 +86,14 @@ def bounded(system, name):
         else f"between {low:.3g} and {high:.3g}"
     )
     ends = "" if last is None else f" ends in {last!r}, and"
-    remedy = f"leave {last!r} out" if last is not None else "leave its last activation out"
+    advice = f"Leave {'its last activation' if last is None else repr(last)} out, and train again."
     wants = (
         "takes logits and applies the sigmoid itself"
         if getattr(loss, "of_logits", False)
         else ("needs outputs without bounds")
     )
     of = getattr(loss, "name", "") or f"of {type(system).__name__}"
-    return f"{name}{ends} gives outputs {between}, but the loss {of} {wants}: {remedy}"
+    return Doubt("output", f"{name}{ends} gives outputs {between}, but the loss {of} {wants}", advice)
 
 
 def last_layer(net):
@@ -130,35 +148,37 @@ def _range_of_all(system, name):
 
 
 def mixing(net):
-    """The first layer in `net` whose output for a sample depends on the other samples; None if there is none."""
+    """The first layer in `net` whose output for a sample depends on the others of the batch; None: none does."""
     if net.mixes_samples:
         return net
     return next((found for child in net.children.values() if (found := mixing(child))), None)
 
 
 def mixed(system, batch_size):
-    """A list of texts: where layers of the system mix samples although a number of one sample is meant."""
+    """A list of Doubts: where layers of the system mix samples although a number of one sample is meant."""
     found, which = [], {name: mixing(net) for name, net in system.networks.items()}
-    where = type(system).__name__
-    for name in system.judges:
-        if which[name] is not None and system.penalises_samples:
-            found.append(
-                f"{name} has {which[name]!r}, which mixes the samples of a batch, and {where} has a penalty "
-                f"on the gradient of {name} at each sample, which is then not defined: the output for one "
-                "sample depends on the others. Take a layer that keeps samples apart (LayerNorm), or leave "
-                "the penalty out"
-            )
+    apart = "Take a layer that keeps samples apart, such as LayerNorm, or "
+
+    def doubt(says, advice):
+        found.append(
+            Doubt("samples", f"{name} has {layer!r}, which mixes the samples of a batch, {says}", advice)
+        )
+
     for name, layer in which.items():
-        of = max(1, batch_size // system.packed) if name in system.judges else batch_size
-        if layer is not None and of == 1 and name in system.optimizers:
-            found.append(
-                f"{name} has {layer!r}, which needs the other samples of the batch, and a batch has one: it "
-                "normalises or compares the sample with itself. Take a larger batch size"
+        if layer is None:
+            continue
+        judge = name in system.judges
+        if judge and system.penalises_samples:
+            doubt(
+                f"and {type(system).__name__} has a penalty on the gradient of {name} at each sample, which "
+                "is then not defined: the output for one sample depends on the others",
+                f"{apart}leave the penalty out.",
             )
-        if layer is not None and hasattr(system, "probabilities"):
-            found.append(
-                f"{name} has {layer!r}, so its answer for one picture depends on the other pictures that are "
-                "classified with it. Take a layer that keeps samples apart (LayerNorm), or give measured "
-                "statistics to `probabilities`"
+        if name in system.optimizers and (batch_size // system.packed if judge else batch_size) == 1:
+            doubt("and a batch has only one: it is compared with itself", "Take a larger batch size.")
+        if hasattr(system, "probabilities"):
+            doubt(
+                "so its answer for one picture depends on the pictures that are classified with it",
+                f"{apart}give measured statistics to `probabilities`.",
             )
     return found

@@ -128,7 +128,7 @@ def train(
     out = Path(out)
     recipes.check(system, dataset)
     for doubt in doubts(system, batch_size):
-        warnings.warn(doubt, stacklevel=3)
+        warnings.warn(str(doubt), stacklevel=3)
     expect_type("recipe", recipe, recipes.Recipe | None, "a Recipe or None")
     if resume and weights is not None:
         raise ValueError("weights: a run continues with its own weights; leave them out")

@@ -37,8 +37,12 @@ UNSURE = GUESSING | {"minimax": 2 * np.log(2), "nonsaturating": 2 * np.log(2)}  
 RIGHT = Limits(0.5, 0.1)
 
 
-def curves(run, records):
-    """Yield the Verdicts on the curves of an open run. `records` are its logged steps, dicts."""
+def curves(run, records, young=""):
+    """Yield the Verdicts on the curves of an open run.
+
+    records   its logged steps, dicts
+    young     the advice to train longer first, if the run has few steps; otherwise ""
+    """
     if len(records) < RECORDS:
         yield Verdict(
             "curves",
@@ -52,7 +56,7 @@ def curves(run, records):
     yield _losses(run, adviser, records)
     yield from _penalty(adviser, records)
     yield from _discriminator(run, adviser, records)
-    yield from _accuracy(run, adviser, records)
+    yield from _accuracy(run, young or adviser.slower(), records)
     for name in run.system.optimizers:
         yield from _gradient(run, adviser, name, records)
 
@@ -223,14 +227,14 @@ def _even(real, fake):
     return "it is right more often than not, and still gives G a useful gradient"
 
 
-def _accuracy(run, adviser, records):
+def _accuracy(run, advice, records):
     """Yield the Verdict on the accuracy of a classifier in the last quarter of `records`, if it is logged."""
     late = _late(records, "metrics", "accuracy") if "accuracy" in _named(records, "metrics") else None
     if late is None or run.system.classes < 2:
         return
     chance = 1 / run.system.classes
     says = f"{late:.1%} of a batch is right (a guess: {chance:.1%}; all of them at best)"
-    yield judged("accuracy", (late - chance) / (1 - chance), RIGHT, says, adviser.slower)
+    yield judged("accuracy", (late - chance) / (1 - chance), RIGHT, says, lambda: advice)
 
 
 def _gradient(run, adviser, name, records):

@@ -13,8 +13,8 @@ is, because most problems of a young run have one remedy: to train longer.
 from ..systems import doubts
 from ..training import runs
 from .advice import Adviser
-from .curve_checks import curves
-from .sample_checks import samples
+from .curve_checks import curves as _curves
+from .sample_checks import samples as _samples
 from .verdicts import LEVELS, Limits, Verdict, worst
 
 __all__ = ["LEVELS", "Limits", "Verdict", "examine", "worst"]
@@ -33,11 +33,9 @@ def examine(run):
     """
     records = runs.read_metrics(run.folder, run.state.step)
     adviser = Adviser(run)
-    found = [*_steps(run, adviser), *_design(run), *curves(run, records)]
-    if run.system.drawers:
-        young = adviser.longer(run.system.steps, "Train longer first") if _is_young(run) else ""
-        found += samples(run, young)
-    return found
+    young = adviser.longer(run.system.steps, "Train longer first") if _is_young(run) else ""
+    found = [*_steps(run, adviser), *_design(run), *_curves(run, records, young)]
+    return found + _samples(run, young) if run.system.drawers else found
 
 
 def _is_young(run):

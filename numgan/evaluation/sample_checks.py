@@ -28,6 +28,7 @@ from .verdicts import Limits, Verdict, judged
 FEW = 16  # smallest number of real rows to compare samples with; as many true ones are measured beside
 SAMPLES, POINTS = 256, 2500  # number of samples; points as in Lin et al. 2018 (PacGAN), section 4.1
 QUERIES = 128  # number of samples that are looked for among the training rows
+FLAT = 16  # samples of fewer numbers, such as points, are compared in float64
 SEEN = 2**33  # largest number of products for the distances to these rows: a second or two
 TRUE = 1 - np.exp(-4.5)  # share of true points within 3 sigma of their mode, 98.9 %
 
@@ -186,6 +187,8 @@ def _copies(x, rows, order, advice):
 
     order   a random order of the rows. If there are very many, only the first ones in this order are used
     """
+    if x.shape[1] < FLAT:
+        rows = rows.astype(np.float64)  # in the plane the rows are so close that float32 would round to 0
     x = x[:QUERIES].astype(rows.dtype)
     seen = rows[order[: SEEN // (2 * x.size)]]
     true = np.empty(min(len(x), len(seen)))

@@ -148,7 +148,7 @@ def _range_of_all(system, name):
 
 
 def mixing(net):
-    """The first layer in `net` whose output for a sample depends on the others of the batch; None: none does."""
+    """The first layer in `net` whose output for a sample depends on the other samples, or None."""
     if net.mixes_samples:
         return net
     return next((found for child in net.children.values() if (found := mixing(child))), None)

@@ -12,7 +12,6 @@ from .. import systems
 from ..core.fields import flag_of, options
 from ..optimizers.schedules import value_at
 from ..training import recipes
-from ..training.recipes import Recipe
 
 PENALISED = ("r1", "r3gan", "wgan_gp", "roth")  # systems with a penalty on D, in the order of preference
 COMMANDS = 2  # largest number of commands in one advice
@@ -25,7 +24,7 @@ class Adviser:
     def __init__(self, run):
         self.run, self.system = run, run.system
         recipe = run.config["recipe"]
-        self.recipe = Recipe(**recipe) if recipe and "system" in recipe else None
+        self.recipe = recipes.Recipe(**recipe) if recipe and "system" in recipe else None
 
     # ---- the same run
 
@@ -156,7 +155,7 @@ class Adviser:
         mine = self.recipe
         for preset, make in systems.presets(name).items():
             if make(0.05).sample_shape == tuple(self.system.sample_shape):
-                other = Recipe(name, preset, mine.data, mine.folder, mine.width)
+                other = recipes.Recipe(name, preset, mine.data, mine.folder, mine.width)
                 if self._accepted(other):
                     return [other]
         return []
@@ -180,7 +179,7 @@ class Adviser:
 def command(recipe):
     """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`."""
     words = ["numgan", "train", recipe.system]
-    for field in options(Recipe):
+    for field in options(recipes.Recipe):
         value = getattr(recipe, field.name)
         if field.default is MISSING or value is None or value == field.default:
             continue

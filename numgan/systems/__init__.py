@@ -27,7 +27,8 @@ from .games import (
 )
 from .doubts import doubts
 from .settings import NUMBERS
-from .system import Batch, Fakes, Latent, Result, System, checked, expect_roles, remember
+from .roles import expect_roles
+from .system import Batch, Fakes, Latent, Result, System, checked, remember
 
 SYSTEMS = {
     "gan": gan,

@@ -71,7 +71,8 @@ class _Advice:
     """The advice for bad samples: to train longer first if the run is young, otherwise a remedy."""
 
     def __init__(self, run, young):
-        self.young, self.steps, self.adviser = young, run.state.step, Adviser(run)
+        self.young, self.adviser = young, Adviser(run)
+        self.steps, self.usual = run.state.step, run.system.steps
 
     def variety(self):
         return self.young or self.adviser.variety()
@@ -80,7 +81,8 @@ class _Advice:
         if self.young:
             return self.young
         if self.steps and self.adviser.can_learn:
-            return self.adviser.longer(2 * self.steps, "Train longer")
+            steps = self.usual if self.steps < self.usual else 2 * self.steps
+            return self.adviser.longer(steps, "Train longer")
         return self.adviser.slower()
 
     def copies(self):
@@ -137,21 +139,24 @@ def _likeness(x, real, held, advice):
     real and held   different rows of the data, N each
     """
     x, real, held = (rows.astype(np.float64) for rows in (x, real, held))
+    among, usual, true = (np.sqrt(radii(rows, 1)) for rows in (x, real, held))  # to the nearest other row
+    middle = np.median(usual)
+    ratio, true_ratio = (np.median(d) / middle if middle else 1.0 for d in (among, true))
+    collapsed = DIVERSITY.level(ratio) != "ok"  # more steps do not help a G that draws the same again
+    remedy = advice.variety if collapsed else advice.quality
+
     near, true_near = (metrics.precision_recall(real, rows).precision for rows in (x, held))
     share = near / true_near if true_near else 1.0
     says = f"{near:.1%} of the samples lie near a real row ({true_near:.1%} of true ones)"
-    yield judged("quality", share, NEAR, says, advice.quality)
+    yield judged("quality", share, NEAR, says, remedy)
 
     (own, kept), (true_own, true_kept) = _same(x, real), _same(held, real)
     says = (
         f"the nearest row of {own:.1%} of the samples is a sample ({true_own:.1%} of true ones), and that of "
         f"{kept:.1%} of the real rows is real ({true_kept:.1%} beside true ones)"
     )
-    yield judged("told apart", max(own, kept), APART, says, advice.quality)
+    yield judged("told apart", max(own, kept), APART, says, remedy)
 
-    among, usual, true = (np.sqrt(radii(rows, 1)) for rows in (x, real, held))  # to the nearest other row
-    middle = np.median(usual)
-    ratio, true_ratio = (np.median(d) / middle if middle else 1.0 for d in (among, true))
     says = (
         f"the nearest other sample is {ratio:.2f} times as far as among as many real rows "
         f"({true_ratio:.2f} for true ones)"
@@ -171,7 +176,7 @@ def _likeness(x, real, held, advice):
     found = judged("coverage", covered, COVERAGE, says, advice.variety)
     if found.level != "ok" and NEAR.level(share) != "ok":  # so a low coverage does not mean missing modes
         says += ": the samples lie off the data"
-        found = replace(found, level="look", says=says, advice=advice.quality())
+        found = replace(found, level="look", says=says, advice=remedy())
     yield found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import numgan as ng
-from numgan import data, systems
+from numgan import data
 from numgan.training import runs
 from numgan.training.recipes import Recipe
 from numgan.training.state import State

@@ -14,7 +14,8 @@ from .common import add_command, add_count, add_flag, natural, print_json
 
 EVALUATE = """\
 Measure the samples of a run against data that were not used for its training. The second column has the same
-figures of as many real training rows.
+figures of as many real training rows, about those of a perfect generator. Every line says what its figure
+compares the rows with.
 
   points                  modes, share of good samples, evenness and width of the modes
   pictures, in pixels     error of a nearest-neighbour classifier whose training set is the samples,
@@ -49,7 +50,7 @@ The exit code is 1 if a line is bad. `numgan train` prints the same lines at its
 MEANING = {
     "higher": "higher is better",
     "lower": "lower is better",
-    "as real": "the value of real rows is best",
+    "as real": "that of real rows is best",
     None: "",
 }
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
@@ -124,7 +125,7 @@ def evaluate_command(args):
         f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, "
         f"seed {found['seed']}\n"
     )
-    print(f"{'':<32}{'samples':>16}{'real rows':>16}")
+    print(f"{'':<32}{'samples':>16}{'real rows':>16}   what is best, and what both are compared with")
     judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
     _table(figures, [name for name in figures if name not in judged])
     if judge:
@@ -152,9 +153,10 @@ def _table(figures, names):
     for name in names:
         if name not in (*BESIDE.values(), "bins"):
             cells = [_cell(figures, name, side) for side in ("samples", "real")]
+            meaning, against = MEANING[figures[name]["better"]], figures[name]["against"]
             print(
                 f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   "
-                f"{MEANING[figures[name]['better']]}".rstrip()
+                f"{meaning}{'; ' if meaning else ''}compared with {against}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Health of runs that are known to be good or bad: what each check says, and advice that can be carried out."""
+"""Health of runs known to be good or bad: what each check says, and advice that can be carried out."""
 
 import argparse
 import dataclasses

@@ -14,6 +14,8 @@ from ..optimizers.schedules import value_at
 from ..training import recipes
 
 PENALISED = ("r1", "r3gan", "wgan_gp", "roth")  # systems with a penalty on D, in the order of preference
+# the options that belong to one system; the others, such as those of the data, are kept for another system
+OF_A_SYSTEM = dict.fromkeys(("lr", "loss", "smooth", "weight_decay", "average", "settings"))
 COMMANDS = 2  # largest number of commands in one advice
 RATE = "Start again with a smaller learning rate"
 
@@ -155,7 +157,7 @@ class Adviser:
         mine = self.recipe
         for preset, make in systems.presets(name).items():
             if make(0.05).sample_shape == tuple(self.system.sample_shape):
-                other = recipes.Recipe(name, preset, mine.data, mine.folder, mine.width)
+                other = replace(mine, system=name, preset=preset, **OF_A_SYSTEM)
                 if self._accepted(other):
                     return [other]
         return []

@@ -25,11 +25,11 @@ from ..metrics.rows import nearest, squared_distances
 from .advice import Adviser
 from .verdicts import Limits, Verdict, judged
 
-FEW = 16  # smallest number of real rows to compare samples with; as many true ones are measured beside
+FEW = 32  # smallest number of real rows to compare samples with; as many true ones are measured beside
 SAMPLES, POINTS = 256, 2500  # number of samples; points as in Lin et al. 2018 (PacGAN), section 4.1
 QUERIES = 128  # number of samples that are looked for among the training rows
 FLAT = 16  # samples of fewer numbers, such as points, are compared in float64
-SEEN = 2**33  # largest number of products for the distances to these rows: a second or two
+SEEN = 2**33  # largest number of products for the distances to these rows: a second or two, 134 MB of rows
 TRUE = 1 - np.exp(-4.5)  # share of true points within 3 sigma of their mode, 98.9 %
 
 # The share of samples within 3 sigma of a mode, divided by that of true points. The study of architectures
@@ -109,12 +109,13 @@ def _samples(run, advice):
     if with_modes:
         yield from _modes(x, recipe["data"], advice)
         return
-    rows = like
+    width = int(np.prod(like.shape[1:]))
+    rows = like[order[: max(2 * n, SEEN // (2 * QUERIES * width))]]
     if is_pictures(like):  # real rows and samples are both rounded to bytes
-        rows, x = to_floats(like), to_floats(to_bytes(x, run.system.pixels))
+        rows, x = to_floats(rows), to_floats(to_bytes(x, run.system.pixels))
     rows, x = (array.reshape(len(array), -1) for array in (rows, x))
-    yield from _likeness(x, rows[order[:n]], rows[order[n : 2 * n]], advice)
-    yield _copies(x, rows, order, advice)
+    yield from _likeness(x, rows[:n], rows[n : 2 * n], advice)
+    yield _copies(x, rows, advice)
 
 
 def _modes(x, name, advice):
@@ -140,7 +141,8 @@ def _likeness(x, real, held, advice):
     """
     x, real, held = (rows.astype(np.float64) for rows in (x, real, held))
     among, usual, true = (np.sqrt(radii(rows, 1)) for rows in (x, real, held))  # to the nearest other row
-    middle = np.median(usual)
+    rows = np.concatenate([usual, true])
+    middle, close = np.median(rows), np.quantile(rows, 0.01)
     ratio, true_ratio = (np.median(d) / middle if middle else 1.0 for d in (among, true))
     collapsed = DIVERSITY.level(ratio) != "ok"  # more steps do not help a G that draws the same again
     remedy = advice.variety if collapsed else advice.quality
@@ -163,7 +165,6 @@ def _likeness(x, real, held, advice):
     )
     yield judged("variety", ratio, DIVERSITY, says, advice.variety)
 
-    close = np.quantile(usual, 0.01)
     twins, true_twins = ((d < close).mean() for d in (among, true))
     says = (
         f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows ({true_twins:.1%} of true "
@@ -187,20 +188,15 @@ def _same(x, real):
     )
 
 
-def _copies(x, rows, order, advice):
-    """The Verdict on samples x (N, D) that are copies of training rows; `rows` (M, D) are all rows.
-
-    order   a random order of the rows. If there are very many, only the first ones in this order are used
-    """
-    if x.shape[1] < FLAT:
-        rows = rows.astype(np.float64)  # in the plane the rows are so close that float32 would round to 0
-    x = x[:QUERIES].astype(rows.dtype)
-    seen = rows[order[: SEEN // (2 * x.size)]]
-    true = np.empty(min(len(x), len(seen)))
-    for span, d in squared_distances(seen[: len(x)], seen):
+def _copies(x, rows, advice):
+    """The Verdict on samples x (N, D) that are copies of training rows; `rows` (M, D) are these, or many."""
+    kind = np.float64 if x.shape[1] < FLAT else np.float32  # float32 would round distances in the plane to 0
+    x, rows = x[:QUERIES].astype(kind), rows.astype(kind)
+    true = np.empty(min(len(x), len(rows)))
+    for span, d in squared_distances(rows[: len(x)], rows):
         np.fill_diagonal(d[:, span], np.inf)  # a row is not its own neighbour
         true[span] = d.min(axis=1)
     close = np.quantile(true, 0.01)
-    copied, usual = ((d <= close).mean() for d in (nearest(x, seen)[1], true))
+    copied, usual = ((d <= close).mean() for d in (nearest(x, rows)[1], true))
     says = f"{copied:.1%} of the samples are as close to a training row as copies ({usual:.1%} of true ones)"
     return judged("copies", copied - usual, COPIES, says, advice.copies)

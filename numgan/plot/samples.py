@@ -16,10 +16,9 @@ OUTPUTS = ("D(x)", "D(G(z))")  # metrics that are drawn together: outputs on rea
 PROBABILITY = "mean probability of being real"
 ABOVE = "D(x) above D(G(z))"
 MEANING = {  # {metric: the label of its axis}; a metric that is not here is its own label
+    "D(x)": PROBABILITY,
     ABOVE: "mean probability that D(x) is above D(G(z))",
-    "distance": "mean D(x) - mean D(G(z)), on the critic's own scale",
     "penalty": "penalty, as added to the loss when it was last computed",
-    "accuracy": "accuracy",
 }
 PAPER = 64  # the background, dark grey, so that the edges of black pictures are visible
 
@@ -74,7 +73,7 @@ def points(real, fake, title=""):
 
 
 @drawn
-def curves(records, title="", outputs=PROBABILITY):
+def curves(records, title="", labels=None):
     """Draw curves over steps from the records of a metrics.jsonl. Returns a Pillow image.
 
     A record is {"step": number, "losses": {name: value}, "metrics": {name: value}}, one for each logged step.
@@ -83,16 +82,17 @@ def curves(records, title="", outputs=PROBABILITY):
     A missing value is a gap in the curve. A metric of an earlier step, {"computed": {name: step}} in the
     record, is drawn as a point at this step.
 
-    outputs   the label of the panel of D(x) and D(G(z))
+    labels   {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
     """
     losses, metrics = (
         list(dict.fromkeys(name for record in records for name in record[kind]))[:NAMES]
         for kind in ("losses", "metrics")
     )
+    said = MEANING | (labels or {})
     shares = [name for name in metrics if name in OUTPUTS]
     panels = [("loss", "losses", losses)]
-    panels += [(outputs, "metrics", shares)] if shares else []
-    panels += [(MEANING.get(name, name), "metrics", [name]) for name in metrics if name not in shares]
+    panels += [(said["D(x)"], "metrics", shares)] if shares else []
+    panels += [(said.get(name, name), "metrics", [name]) for name in metrics if name not in shares]
     figure, all_axes = figure_of(len(panels), (9, 2.6))
     for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
         for name in names:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from ..layers import Condition, Pick, Sequential
+from ..layers import BatchNorm, Condition, Pick, Sequential
 from ..layers.dropout import Dropout, Noise
 from ..layers.given import Given
 from ..layers.shaping import Move
@@ -148,10 +148,8 @@ def _range_of_all(system, name):
 
 
 def mixing(net):
-    """The first layer in `net` whose output for a sample depends on the other samples, or None."""
-    if net.mixes_samples:
-        return net
-    return next((found for child in net.children.values() if (found := mixing(child))), None)
+    """A list of the layers in `net`, at any depth, whose output for a sample depends on the other samples."""
+    return [net] * net.mixes_samples + [found for child in net.children.values() for found in mixing(child)]
 
 
 def mixed(system, batch_size):
@@ -164,9 +162,10 @@ def mixed(system, batch_size):
             Doubt("samples", f"{name} has {layer!r}, which mixes the samples of a batch, {says}", advice)
         )
 
-    for name, layer in which.items():
-        if layer is None:
+    for name, layers in which.items():
+        if not layers:
             continue
+        layer = layers[0]
         judge = name in system.judges
         if judge and system.penalises_samples:
             doubt(
@@ -176,6 +175,10 @@ def mixed(system, batch_size):
             )
         if name in system.optimizers and (batch_size // system.packed if judge else batch_size) == 1:
             doubt("and a batch has only one: it is compared with itself", "Take a larger batch size.")
+        unmeasured = [one for one in layers if not isinstance(one, BatchNorm)]
+        if name in system.drawers and unmeasured:
+            layer = unmeasured[0]
+            doubt("so a sample depends on the samples that are drawn with it", f"{apart}leave it out.")
         if hasattr(system, "probabilities"):
             doubt(
                 "so its answer for one picture depends on the pictures that are classified with it",

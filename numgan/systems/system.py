@@ -222,6 +222,7 @@ class System:
     looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
                     unrolling (G's step follows updates of D) and consensus optimisation do
     remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
+    metric_labels   {metric: what its curve shows}, for metrics whose name does not say it
     takes_logits    whether the losses take the outputs of `judges` as logits or other numbers without bounds
     penalises_samples   whether a penalty takes the gradient of a judge at each sample alone, so that no layer
                     of the judge may mix samples
@@ -250,6 +251,7 @@ class System:
     looks_ahead = False
     remedies = ()
     penalises_samples = False
+    metric_labels = {}
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)

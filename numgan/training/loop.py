@@ -337,17 +337,6 @@ class _Session:
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
 
-    def _outputs(self):
-        """The label of the outputs D(x) and D(G(z)) in curves.png, in a tuple; () for the usual label.
-
-        The metrics are the means of sigmoid(D(x)) and of sigmoid(D(G(z))). These are probabilities only if
-        D's loss is that of logits.
-        """
-        loss = getattr(self.system, "loss", None)
-        if getattr(loss, "of_logits", True):
-            return ()
-        return (f"mean sigmoid of D (the loss {loss.name} has no probabilities)",)
-
     def _picture(self, *more):
         """Write a picture of samples to a new file in the folder samples/, and to the files `more`.
 
@@ -376,7 +365,9 @@ class _Session:
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        files.save_picture(plot.curves(self.records, self._name(), *self._outputs()), self.out / "curves.png")
+        files.save_picture(
+            plot.curves(self.records, self._name(), self.system.metric_labels), self.out / "curves.png"
+        )
         paths = {what: self.out / name for what, name in runs.FILES.items()}
         return {what: path for what, path in paths.items() if path.exists()}
 

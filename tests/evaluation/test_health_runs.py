@@ -10,6 +10,7 @@ import pytest
 
 import numgan
 from numgan import cli
+from numgan.data import Dataset
 from numgan.evaluation.health import examine, worst
 from numgan.training.recipes import Recipe
 
@@ -132,3 +133,15 @@ def test_the_advice_to_continue_is_carried_out(numgan, tmp_path):
     words = shlex.split(line.replace("10000", "30"))
     code, said, _ = numgan(*words[1:])
     assert code == 0 and "30 steps" in said
+
+
+@pytest.mark.parametrize("rows, check", [(63, "samples"), (64, "quality")])
+def test_few_rows_are_not_compared(rows, check, tmp_path):
+    """Of 32 true rows beside 32 others, all checks are ok; of fewer, chance alone would make some not ok."""
+    case = CASES["true digits"]
+    run = health_cases.run_of(case, tmp_path)
+    run = dataclasses.replace(run, dataset=Dataset("few", run.dataset.x[:rows]))
+    object.__setattr__(run, "rows", case.rows)
+    found = {verdict.check: verdict for verdict in examine(run)}
+    assert check in found and worst(found.values()) == "ok"
+    assert check != "samples" or found[check].says == "63 real rows are too few to compare samples with"

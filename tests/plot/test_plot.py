@@ -146,13 +146,13 @@ def test_a_metric_that_is_missing_or_null_leaves_a_gap(monkeypatch):
 def test_every_axis_says_what_is_shown(monkeypatch):
     """Pairs are no probability of being real, and a loss without probabilities has none in its curves."""
     names = ["D(x)", "D(G(z))", "D(x) above D(G(z))", "penalty", "distance"]
-    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, names), "", "mean sigmoid of D"))
+    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, names), "", {"D(x)": "mean sigmoid of D"}))
     assert [axes.get_ylabel().replace("\n", " ") for axes in panels] == [
         "loss",
         "mean sigmoid of D",
         "mean probability that D(x) is above D(G(z))",
         "penalty, as added to the loss when it was last computed",
-        "mean D(x) - mean D(G(z)), on the critic's own scale",
+        "distance",
     ]
     assert [axes.get_ylim() == (0, 1) for axes in panels] == [False, True, True, False, False]
     assert [len(axes.lines) for axes in panels] == [2, 3, 2, 1, 1], "two of them have a line at 0.5"
@@ -177,20 +177,21 @@ def test_a_value_of_an_earlier_step_is_drawn_at_this_step(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, label",
+    "name, metric, label",
     [
-        ("gan", "mean probability of being real"),
-        ("lsgan", "mean sigmoid of D (the loss least_squares has no probabilities)"),
-        ("hinge", "mean sigmoid of D (the loss hinge has no probabilities)"),
+        ("gan", "D(x)", "mean probability of being real"),
+        ("wgan_gp", "distance", "mean f(x) - mean f(g(z)), on the critic's own scale"),
+        ("lsgan", "D(x)", "mean sigmoid of D (the loss least_squares has no probabilities)"),
+        ("hinge", "D(x)", "mean sigmoid of D (the loss hinge has no probabilities)"),
     ],
 )
-def test_a_run_without_probabilities_draws_none(monkeypatch, tmp_path, name, label):
+def test_a_run_without_probabilities_draws_none(monkeypatch, tmp_path, name, metric, label):
     labels = []
     draw = plot.curves
 
-    def spy(records, title, outputs=plot.samples.PROBABILITY):
-        labels.append(outputs)
-        return draw(records, title, outputs)
+    def spy(records, title, said):
+        labels.append((plot.samples.MEANING | said)[metric])
+        return draw(records, title, said)
 
     monkeypatch.setattr(plot, "curves", spy)
     system = systems.build(name, "digits", 0.05)

@@ -181,6 +181,17 @@ def test_batches_of_one_sample():
     assert doubts(packed, 4) == [] and ["D has Pack" in doubt.says for doubt in doubts(packed, 2)] == [True]
 
 
+def test_samples_that_depend_on_each_other():
+    """BatchNorm is measured before samples are drawn; nothing can be measured for MinibatchStd."""
+    system = systems.build("gan", "digits", 0.05)
+    G = ng.Sequential(
+        ng.Dense(32, 7), ng.BatchNorm(7), ng.MinibatchStd(), ng.Dense(8, 64), ng.Reshape(8, 8, 1)
+    )
+    (doubt,) = doubts(replace(system, networks=system.networks | {"G": G}))
+    assert "G has MinibatchStd" in doubt.says and "drawn with it" in doubt.says
+    assert doubts(replace(system, networks=system.networks | {"G": G[:2]})) == []
+
+
 def test_a_classifier_whose_answers_depend_on_other_pictures():
     system = systems.build("classifier", "digits", 0.05)
     (doubt,) = doubts(replace(system, networks={"C": ng.Sequential(mixer("BatchNorm"), ng.Dense(1, 10))}))

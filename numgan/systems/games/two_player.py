@@ -57,6 +57,13 @@ class TwoPlayers(System):
     def takes_logits(self):
         return getattr(getattr(self, "loss", None), "unbounded", True)  # a critic's loss is unbounded too
 
+    @property
+    def metric_labels(self):
+        loss = getattr(self, "loss", None)
+        if getattr(loss, "of_logits", True):
+            return {}
+        return {"D(x)": f"mean sigmoid of D (the loss {loss.name} has no probabilities)"}
+
     def with_networks(self, **networks):
         """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
         return replace(self, networks=self.networks | networks)

@@ -34,6 +34,8 @@ class WGAN(TwoPlayers):
     n_critic: int = 5
     warm: int = 0
 
+    metric_labels = {"distance": "mean f(x) - mean f(g(z)), on the critic's own scale"}
+
     def objectives(self):
         return {"D": self.critic, "G": self.generator}
 

@@ -38,6 +38,7 @@ class WGANGP(TwoPlayers):
     penalty: GradientPenalty = GradientPenalty(10.0)
 
     penalises_samples = True
+    metric_labels = {"distance": "mean f(x) - mean f(g(z)), on the critic's own scale"}
 
     def objectives(self):
         return {"D": self.critic, "G": self.generator}

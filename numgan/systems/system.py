@@ -18,7 +18,7 @@ from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Pass
-from ..remedies.penalties import NotDue
+from ..remedies.penalties import is_due
 from .settings import fitting, numbers, with_numbers
 
 
@@ -66,7 +66,7 @@ class Result:
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
     metrics     {name: number} for the curves. A metric that is not computed in this step is left out, or is a
-                `NotDue`; the curves then keep its last value
+                `NOT_DUE`; the curves then keep its last value
     memory      {name: array}, new values for some arrays of `System.memory`; the other arrays keep their
                 values. None: no new values
     """
@@ -80,7 +80,7 @@ class Result:
 def checked(result, params, trained, where):
     """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
 
-    Metrics that were not computed in this step (`NotDue`) are left out.
+    Metrics that were not computed in this step (`NOT_DUE`) are left out.
 
     params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
     for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
@@ -102,11 +102,8 @@ def checked(result, params, trained, where):
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
         for name in trained
     }
-    metrics = {
-        name: _number(value, f"{where}: metric {name!r}")
-        for name, value in result.metrics.items()
-        if not isinstance(value, NotDue)
-    }
+    metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
+    metrics = {name: value for name, value in metrics.items() if is_due(value)}
     return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
 
 

@@ -105,7 +105,7 @@ def save(path, state, about):
     arrays = {
         "about": np.frombuffer(_encode(about | ({LAST: state.metrics} if state.metrics else {})), np.uint8)
     }
-    if (size := arrays["about"].size) > ABOUT:
+    if state.metrics and (size := arrays["about"].size) > ABOUT:
         raise ValueError(
             f"checkpoint: expected a description of the run, with its metrics, of at most {ABOUT:,} bytes, "
             f"got {size:,}; return fewer metrics, or give them shorter names"

@@ -366,7 +366,8 @@ class _Session:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
         files.save_picture(
-            plot.curves(self.records, self._name(), self.system.metric_labels), self.out / "curves.png"
+            plot.curves(self.records, self._name(), *filter(None, [self.system.metric_labels])),
+            self.out / "curves.png",
         )
         paths = {what: self.out / name for what, name in runs.FILES.items()}
         return {what: path for what, path in paths.items() if path.exists()}

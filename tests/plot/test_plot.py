@@ -189,7 +189,7 @@ def test_a_run_without_probabilities_draws_none(monkeypatch, tmp_path, name, met
     labels = []
     draw = plot.curves
 
-    def spy(records, title, said):
+    def spy(records, title, said={}):
         labels.append((plot.samples.MEANING | said)[metric])
         return draw(records, title, said)
 

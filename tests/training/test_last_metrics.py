@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from training_cases import DIGITS, RING, metrics, weights
 
-from numgan import R1, R2, Lazy, Roth, systems
+from numgan import R1, R2, GradientPenalty, Lazy, Roth, systems
 from numgan.core.randomness import derive
 from numgan.layers import Pass
-from numgan.remedies.penalties import NotDue, R1Penalty, RothPenalty
+from numgan.remedies.penalties import NOT_DUE, R1Penalty, RothPenalty, is_due
 from numgan.remedies.remedy import Remedy
 from numgan.systems import Result
 from numgan.systems.staged import Staged
@@ -120,7 +120,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
     class Late(OwnPenalty):
         def penalty(self, D, phi, real, fake, game, seed):
             value, dphi = super().penalty(D, phi, real, fake, game, seed)
-            return (value, dphi) if game.now >= 12 else (NotDue(), phi.zeros())
+            return (value, dphi) if game.now >= 12 else (NOT_DUE, phi.zeros())
 
     training.train(points(Late(12)), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
     early, late = metrics(tmp_path / "run")
@@ -137,14 +137,17 @@ def test_metrics_of_an_earlier_stage_are_forgotten(tmp_path):
 
 
 def test_not_due_is_zero_in_a_loss_and_no_metric():
-    idle = NotDue()
-    assert idle == 0 and 1.5 + idle == idle + 1.5 == 1.5 and isinstance(idle + idle, NotDue)
-    for loss in (1.5, np.float32(1.5), 2):
-        assert not isinstance(loss + idle, NotDue) and not isinstance(idle + loss, NotDue)
+    assert NOT_DUE == 0 and not is_due(NOT_DUE) and not is_due(np.float32(NOT_DUE) + NOT_DUE)
+    for loss in (1.5, np.float32(1.5), -2, 0.0):
+        assert loss + NOT_DUE == NOT_DUE + loss == loss and is_due(loss + NOT_DUE)
     system = systems.build("r1", "points", 0.05)
     params = system.init(0)
-    result = Result(1.0, {"D": params["D"].zeros()}, {"penalty": idle, "other": 2})
-    assert systems.checked(result, params, ("D",), "here").metrics == {"other": 2.0}
+    for weight in (0.0, 1.0):  # a penalty of weight 0 is 0, and was computed
+        for penalty in (R1(weight), GradientPenalty(weight), GradientPenalty(weight, 1e9, one_sided=True)):
+            assert is_due(penalty(system.networks["D"], params["D"], -np.ones((3, 2), np.float32))[0])
+    metrics = {"penalty": NOT_DUE, "other": 2, "array": np.zeros(1), "nan": np.nan}
+    found = systems.checked(Result(1.0, {"D": params["D"].zeros()}, metrics), params, ("D",), "here").metrics
+    assert found.keys() == {"other", "array", "nan"} and found["other"] == 2.0
 
 
 def test_metrics_that_no_checkpoint_could_hold_are_refused(tmp_path):

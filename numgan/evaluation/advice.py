@@ -178,6 +178,11 @@ class Adviser:
         return " ".join(f"{say}: `{command(recipe)}`." for say, recipe in fitting[:COMMANDS])
 
 
+def usual_steps(run):
+    """The number of steps of the preset of an open run, or of its system; --steps does not change it."""
+    return run.config.get("usual_steps", run.system.steps)
+
+
 def command(recipe):
     """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`."""
     words = ["numgan", "train", recipe.system]

@@ -12,7 +12,7 @@ is, because most problems of a young run have one remedy: to train longer.
 
 from ..systems import doubts
 from ..training import runs
-from .advice import Adviser
+from .advice import Adviser, usual_steps
 from .curve_checks import curves as _curves
 from .sample_checks import samples as _samples
 from .verdicts import LEVELS, Limits, Verdict, worst
@@ -33,18 +33,18 @@ def examine(run):
     """
     records = runs.read_metrics(run.folder, run.state.step)
     adviser = Adviser(run)
-    young = adviser.longer(run.system.steps, "Train longer first") if _is_young(run) else ""
+    young = adviser.longer(usual_steps(run), "Train longer first") if _is_young(run) else ""
     found = [*_steps(run, adviser), *_design(run), *_curves(run, records, young)]
     return found + _samples(run, young) if run.system.drawers else found
 
 
 def _is_young(run):
-    return run.state.step < YOUNG * run.system.steps
+    return run.state.step < YOUNG * usual_steps(run)
 
 
 def _steps(run, adviser):
     """Yield the Verdict on the number of steps; none if the run has all steps of its preset."""
-    done, planned, usual = run.state.step, run.config["steps"], run.system.steps
+    done, planned, usual = run.state.step, run.config["steps"], usual_steps(run)
     of = f"{done:,} of the {'system' if adviser.recipe is None else 'preset'}'s {usual:,} steps"
     if "diverged" in run.config:
         yield Verdict(

@@ -22,7 +22,7 @@ from ..data.pixels import to_bytes, to_floats
 from ..data.points import modes
 from ..metrics.neighbours import radii
 from ..metrics.rows import nearest, squared_distances
-from .advice import Adviser
+from .advice import Adviser, usual_steps
 from .verdicts import Limits, Verdict, judged
 
 FEW = 32  # smallest number of real rows to compare samples with; as many true ones are measured beside
@@ -72,7 +72,7 @@ class _Advice:
 
     def __init__(self, run, young):
         self.young, self.adviser = young, Adviser(run)
-        self.steps, self.usual = run.state.step, run.system.steps
+        self.steps, self.usual = run.state.step, usual_steps(run)
 
     def variety(self):
         return self.young or self.adviser.variety()
@@ -115,7 +115,11 @@ def _samples(run, advice):
         rows, x = to_floats(rows), to_floats(to_bytes(x, run.system.pixels))
     rows, x = (array.reshape(len(array), -1) for array in (rows, x))
     yield from _likeness(x, rows[:n], rows[n : 2 * n], advice)
-    yield _copies(x, rows, advice)
+    if set(run.system.made_from) - {"labels"}:
+        says = "samples are made from rows of the data, so this check does not apply"
+        yield Verdict("copies", "ok", None, "needs samples made from noise", says)
+    else:
+        yield _copies(x, rows, advice)
 
 
 def _modes(x, name, advice):

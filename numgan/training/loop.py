@@ -173,6 +173,7 @@ def _begun(system, dataset, plan, recipe):
     config = {
         "recipe": recipe and asdict(recipe),
         **asdict(plan.resolve(system)),
+        "usual_steps": int(system.steps),  # of the preset, whatever the plan says
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},

@@ -55,7 +55,11 @@ CONFIG = Record(
         "optimizers": Record({}, others=Text(LIMIT)),
         "versions": VERSIONS,
     },
-    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)},
+    {
+        "usual_steps": Whole(1),
+        "resumed": Each(Record({"step": Whole(), "versions": VERSIONS})),
+        "diverged": Text(LIMIT),
+    },
     Anything(),
 )
 CURVES = Record({}, others=Maybe(Real()))

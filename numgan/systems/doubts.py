@@ -15,6 +15,7 @@ import numpy as np
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..layers import BatchNorm, Condition, Pick, Sequential
+from ..layers.bilinear import Bilinear
 from ..layers.dropout import Dropout, Noise
 from ..layers.given import Given
 from ..layers.shaping import Move
@@ -66,13 +67,17 @@ def bounded(system, name):
     """A Doubt if the network `name` bounds its output, and the loss takes logits; otherwise None.
 
     An output that has one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The
-    last activation is looked at first. If it is unknown, the network itself runs with weights of size
-    FAR on random inputs: the output of an unbounded network is then far beyond ENOUGH.
+    last activation is looked at first. If it is unknown, the network itself runs with weights and
+    inputs of size FAR: the output of an unbounded network is then far beyond ENOUGH.
     """
     if not system.takes_logits:
         return None
     net = system.networks[name]
     last = last_layer(net)
+    if isinstance(last, Bilinear):
+        return None
+    if last is not None and last.parameter_shapes():
+        last = None
     low, high = _range_of(last) or _range_of_all(system, name) or (-np.inf, np.inf)
     loss = getattr(system, "loss", None)
     from_zero = getattr(loss, "from_zero", False)
@@ -97,7 +102,7 @@ def bounded(system, name):
 
 
 def last_layer(net):
-    """The layer that computes the last values of the network `net`; None if it has parameters or children.
+    """The layer that computes the last values of the network `net`; None if it is a network of another kind.
 
     Layers that only move numbers, and dropout and noise, are passed over.
     """
@@ -110,7 +115,7 @@ def last_layer(net):
         elif isinstance(net, Given):
             net = net.layer
         else:
-            return None if net.children or net.parameter_shapes() else net
+            return None if net.children else net
 
 
 def _range_of(layer):
@@ -127,21 +132,28 @@ def _range_of(layer):
 
 
 def _range_of_all(system, name):
-    """(-m, m), where m is the largest output of a network with weights of size FAR; None if unknown."""
+    """(-m, m), where m is the largest output of a network with weights and inputs of size FAR, or None.
+
+    Entries that are not trained, such as u and v of Spectral, keep their values.
+    """
     net, rng = system.networks[name], stream(0, "doubts")
     try:
         batch = system.example(ROWS * system.packed, lambda column: stream(0, "doubts", column))
         p = net.init(0, np.float64)
-        p.vector[...] = FAR * rng.standard_normal(p.vector.size)
-        for x in (tuple(batch.values()), *batch.values()):
-            try:
-                with np.errstate(all="ignore"):
-                    y = np.abs(net.forward(p, x[0] if isinstance(x, tuple) and len(x) == 1 else x)[0])
-                return (-float(y.max()), float(y.max())) if np.isfinite(y).all() else None
-            except Exception:  # it takes another input
-                continue
-    except Exception:  # an example that is missing, or a network of one's own with other habits
+    except Exception:  # an example or initial values that a system of one's own does not have
         return None
+    held = {path: p[path].copy() for path in p.layout.held}
+    p.vector[...] = FAR * rng.standard_normal(p.vector.size)
+    for path, value in held.items():
+        p[path][...] = value
+    columns = [FAR * column if column.dtype.kind == "f" else column for column in batch.values()]
+    for x in (tuple(columns), *columns):
+        try:
+            with np.errstate(all="ignore"):
+                y = np.abs(net.forward(p, x)[0])
+        except Exception:  # the network takes another input
+            continue
+        return (-float(y.max()), float(y.max())) if np.isfinite(y).all() else None
 
 
 # ---- layers that mix samples

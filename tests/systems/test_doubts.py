@@ -88,6 +88,12 @@ def test_wrapped_networks():
     assert doubts(judged_by(D)) == [] and Given(bounded, np.arange(3)).layer is bounded
 
 
+def test_spectral_layers_have_bounded_slopes_and_unbounded_outputs():
+    layers = [ng.Spectral(ng.Dense(64, 8, bias=False)), ng.ReLU(), ng.Spectral(ng.Dense(8, 1, bias=False))]
+    assert doubts(judged_by(ng.Sequential(ng.Flatten(), *layers))) == []
+    assert len(doubts(judged_by(ng.Sequential(ng.Flatten(), *layers, ng.Tanh())))) == 1
+
+
 def test_an_output_with_one_bound():
     """ReLU and Softplus are never below 0: no sample can look fake. Differences of outputs do not care."""
     for layer, low in ((ng.ReLU(), "0"), (ng.Softplus(), "0"), (ng.ELU(1.0), "-1")):

@@ -233,7 +233,7 @@ CASES = {
     "stopped": Case(
         "it was stopped after 4,000 of 6,000 steps",
         {"steps": "look"},
-        "4,000 of 6,000 steps are done: the run was stopped",
+        "4,000 of the preset's 6,000 steps are done: the run was stopped",
         rows=DIGITS,
         done=4000,
         steps=6000,

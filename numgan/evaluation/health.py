@@ -45,7 +45,8 @@ def _is_young(run):
 def _steps(run, adviser):
     """Yield the Verdict on the number of steps; none if the run has all steps of its preset."""
     done, planned, usual = run.state.step, run.config["steps"], usual_steps(run)
-    of = f"{done:,} of the {'system' if adviser.recipe is None else 'preset'}'s {usual:,} steps"
+    whose = "system" if adviser.recipe is None else "preset"
+    of = f"{done:,} of the {whose}'s {usual:,} steps"
     if "diverged" in run.config:
         yield Verdict(
             "steps",
@@ -56,13 +57,14 @@ def _steps(run, adviser):
             adviser.slower(),
         )
     elif done < planned:
+        kept = of if planned == usual else f"{done:,} of {planned:,} steps"
         more = f"; it is young: {of}" if _is_young(run) and planned < usual else ""
         yield Verdict(
             "steps",
             "look",
             done / planned,
             "look below 1",
-            f"{done:,} of {planned:,} steps are done: the run was stopped{more}",
+            f"{kept} are done: the run was stopped{more}",
             adviser.longer(usual if more else None),
         )
     elif _is_young(run):

@@ -194,7 +194,7 @@ def test_an_unfinished_run_says_so(healthy):
     assert stopped.check == "steps" and stopped.level == "look" and "600 of 1,000" in stopped.says
     assert "it is young: 600 of the preset's 6,000 steps" in stopped.says and "--steps 6000" in stopped.advice
     stopped = examine(replace(healthy, config=healthy.config | {"steps": 6000}))[0]
-    assert stopped.says == "600 of 6,000 steps are done: the run was stopped"
+    assert stopped.says == "600 of the preset's 6,000 steps are done: the run was stopped"
     assert stopped.advice == f"Continue it with `numgan train --resume {healthy.folder}`."
 
 

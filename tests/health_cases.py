@@ -218,7 +218,7 @@ CASES = {
     # ---- few steps
     "untrained": Case(
         "no step was done",
-        {"steps": "look", "quality": "bad", "told apart": "bad", "coverage": "look"},
+        {"steps": "look", "precision": "bad", "quality": "bad", "coverage": "look"},
         "it is young: 0 of the preset's 6,000 steps",
         done=0,
     ),
@@ -248,36 +248,34 @@ CASES = {
         config={"diverged": "inf"},
     ),
     # ---- samples
-    "noise": Case("G draws noise", {"quality": "bad", "told apart": "bad", "coverage": "look"}, rows=noise),
+    "noise": Case("G draws noise", {"precision": "bad", "quality": "bad", "coverage": "look"}, rows=noise),
     "grey": Case(
         "G draws one flat grey",
-        {"quality": "bad", "told apart": "bad", "variety": "bad", "twins": "bad", "coverage": "look"},
+        {"precision": "bad", "quality": "bad", "variety": "bad", "twins": "bad", "coverage": "look"},
         rows=grey,
     ),
     "blobs": Case(
-        "blobs of noise around the mean",
-        {"told apart": "bad", "variety": "look", "coverage": "bad"},
-        rows=blobs,
+        "blobs of noise around the mean", {"quality": "bad", "variety": "look", "coverage": "bad"}, rows=blobs
     ),
     "blurred": Case(
         "G draws blurred digits",
-        {"told apart": "bad", "variety": "look", "twins": "bad", "coverage": "look"},
+        {"quality": "bad", "variety": "look", "twins": "bad", "coverage": "look"},
         rows=blurred,
     ),
     "shuffled": Case(
         "pixels of different digits",
-        {"quality": "bad", "told apart": "bad", "coverage": "look"},
+        {"precision": "bad", "quality": "bad", "coverage": "look"},
         rows=shuffled,
     ),
     "memorised": Case("G draws rows of its data", {"copies": "bad"}, "as copies", rows=copies),
     "five rows": Case(
         "G draws five rows again and again",
-        {"told apart": "bad", "variety": "bad", "twins": "bad", "coverage": "bad", "copies": "bad"},
+        {"quality": "bad", "variety": "bad", "twins": "bad", "coverage": "bad", "copies": "bad"},
         rows=few,
     ),
     "one class": Case(
         "G draws thirty threes",
-        {"quality": "look", "told apart": "bad", "variety": "bad", "twins": "bad", "coverage": "look"},
+        {"precision": "look", "quality": "bad", "variety": "bad", "twins": "bad", "coverage": "look"},
         rows=one_class,
     ),
     "one mode": Case("G draws one of eight modes", {"modes": "bad"}, "1 of 8", rows=one_mode, **ring),
@@ -385,7 +383,7 @@ CASES = {
     ),
     "young, in Python": Case(
         "a young run of a system made in Python",
-        {"steps": "look", "quality": "bad", "told apart": "bad", "coverage": "look"},
+        {"steps": "look", "precision": "bad", "quality": "bad", "coverage": "look"},
         "it is young: 120 of the system's 6,000 steps",
         rows=noise,
         done=120,

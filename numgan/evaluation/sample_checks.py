@@ -151,17 +151,17 @@ def _likeness(x, real, held, advice):
     collapsed = DIVERSITY.level(ratio) != "ok"  # more steps do not help a G that draws the same again
     remedy = advice.variety if collapsed else advice.quality
 
-    near, true_near = (metrics.precision_recall(real, rows).precision for rows in (x, held))
-    share = near / true_near if true_near else 1.0
-    says = f"{near:.1%} of the samples lie near a real row ({true_near:.1%} of true ones)"
-    yield judged("quality", share, NEAR, says, remedy)
-
     (own, kept), (true_own, true_kept) = _same(x, real), _same(held, real)
     says = (
         f"the nearest row of {own:.1%} of the samples is a sample ({true_own:.1%} of true ones), and that of "
         f"{kept:.1%} of the real rows is real ({true_kept:.1%} beside true ones)"
     )
-    yield judged("told apart", max(own, kept), APART, says, remedy)
+    yield judged("quality", max(own, kept), APART, says, remedy)
+
+    near, true_near = (metrics.precision_recall(real, rows).precision for rows in (x, held))
+    share = near / true_near if true_near else 1.0
+    says = f"{near:.1%} of the samples lie near a real row ({true_near:.1%} of true ones)"
+    yield judged("precision", share, NEAR, says, remedy)
 
     says = (
         f"the nearest other sample is {ratio:.2f} times as far as among as many real rows "

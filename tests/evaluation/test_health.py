@@ -71,8 +71,8 @@ def test_a_young_run(healthy, capsys):
         "losses": "ok",
         "discriminator": "ok",
         "gradient of G": "ok",
+        "precision": "bad",
         "quality": "bad",
-        "told apart": "bad",
         "variety": "ok",
         "twins": "ok",
         "coverage": "look",
@@ -176,8 +176,8 @@ def test_a_curve_has_no_modes(tmp_path):
     assert levels(drawing("swiss-roll", roll[::-1], tmp_path)) == {
         "steps": "look",
         "curves": "ok",
+        "precision": "ok",
         "quality": "ok",
-        "told apart": "ok",
         "variety": "ok",
         "twins": "ok",
         "coverage": "ok",
@@ -186,7 +186,7 @@ def test_a_curve_has_no_modes(tmp_path):
     found = levels(drawing("swiss-roll", roll[np.linalg.norm(roll, axis=1) < 1], tmp_path))
     assert found["coverage"] == "look" and found["variety"] != "bad", "half of it"
     found = levels(drawing("swiss-roll", roll[:5], tmp_path))
-    assert all(found[check] == "bad" for check in ("told apart", "variety", "twins", "coverage", "copies"))
+    assert all(found[check] == "bad" for check in ("quality", "variety", "twins", "coverage", "copies"))
 
 
 def test_an_unfinished_run_says_so(healthy):

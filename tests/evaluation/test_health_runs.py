@@ -49,7 +49,7 @@ def test_there_are_enough_cases_of_both_kinds():
 @pytest.mark.parametrize("name", CASES)
 def test_samples_stand_beside_true_ones(verdicts, name):
     for verdict in verdicts(name)[1]:
-        if verdict.check in ("quality", "told apart", "variety", "twins", "coverage", "copies", "modes"):
+        if verdict.check in ("quality", "precision", "variety", "twins", "coverage", "copies", "modes"):
             assert re.search(r"\(.*true (ones|data).*\)", verdict.says), verdict
 
 

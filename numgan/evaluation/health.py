@@ -20,7 +20,7 @@ from .verdicts import LEVELS, Limits, Verdict, worst
 __all__ = ["LEVELS", "Limits", "Verdict", "examine", "worst"]
 
 # A run with less than this share of the steps of its preset is young. Measured: gan on digits is bad after a
-# twentieth of them and good after half of them; so are r3gan on the ring and on MNIST.
+# twentieth of the steps and good after half of them. r3gan on digits is good after half of them, too.
 YOUNG = 0.5
 
 

@@ -32,7 +32,7 @@ AWAY = Limits(1e2, 1e4)
 # up to 1.03 in healthy runs, 1.8 and 30 in sick runs.
 WILD = Limits(5.0, 50.0)
 UNSURE = GUESSING | {"minimax": 2 * np.log(2), "nonsaturating": 2 * np.log(2)}  # D = 1/2 as a probability
-# (accuracy - chance) / (1 - chance) of a classifier's batches; about 0 if it guesses. Measured: 1 on digits at
+# (accuracy - chance) / (1 - chance) of a classifier's batches; 0 if it guesses. Measured: 1 on digits at
 # the end of the preset, 0.1 on MNIST after 150 of 4,690 steps.
 RIGHT = Limits(0.5, 0.1)
 

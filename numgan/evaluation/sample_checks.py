@@ -6,8 +6,9 @@ figures of true points are known.
 
 The thresholds are below, each with its reason. "Measured" means: in runs of `numgan train` (good: gan and
 r3gan on digits, 6,000 and 3,000 steps; conditional on digits; r3gan on MNIST, a quarter of the width, 1,500
-steps; r3gan on the ring and the swiss roll), and on bad samples that were made by hand from the same data (noise, grey,
-blurred rows, blobs around the mean picture, Gaussians with the covariance of the data, shuffled pixels).
+steps; r3gan on the ring and the swiss roll), and on bad samples that were made by hand from the same data
+(noise, grey, blurred rows, blobs around the mean picture, Gaussians with the covariance of the data, shuffled
+pixels).
 """
 
 from dataclasses import replace
@@ -33,7 +34,7 @@ SEEN = 2**33  # largest number of products for the distances to these rows: a se
 TRUE = 1 - np.exp(-4.5)  # share of true points within 3 sigma of their mode, 98.9 %
 
 # The share of samples within 3 sigma of a mode, divided by that of true points. The study of architectures
-# counts a GAN on the ring as one that works from 25 % or 75 %. Measured: 0.83 to 0.89 in good runs on the ring.
+# counts a GAN on the ring as one that works from 25 % or 75 %. Measured: 0.83 to 0.89 in good runs.
 GOOD = Limits(0.75, 0.25)
 # The share of modes that are drawn, and the mean of their relative widths; the width is 0.97 in true data.
 MODES, WIDTH = Limits(1.0, 0.5), Limits(0.5, 0.1)

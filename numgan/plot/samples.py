@@ -11,7 +11,8 @@ CELL = 48  # a sample is enlarged until its longer side has about this many pixe
 GAP = 6  # pixels between two samples
 NAMES = 16  # the largest number of losses in a figure, and the largest number of metrics
 LARGEST = 1e100  # larger losses are clipped, because the distance between two of them could be inf
-WIDE = 30  # characters in a line of an axis's label
+WIDE = 30  # characters in a line of an axis's label, and of a name in a legend
+MANY = 8  # names in a legend that fit beside a panel in the usual size
 OUTPUTS = ("D(x)", "D(G(z))")  # metrics that are drawn together: outputs on real samples and on fakes
 PROBABILITY = "mean probability of being real"
 ABOVE = "D(x) above D(G(z))"
@@ -97,17 +98,27 @@ def curves(records, title="", labels=None):
     for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
         for name in names:
             steps, values = _curve(records, kind, name)
-            axes.plot(steps, values, label=plainly(name), linewidth=0.9)
-        axes.set(xlabel="step", ylabel="\n".join(textwrap.wrap(plainly(label), WIDE)))
+            axes.plot(steps, values, label=plainly(_short(name, WIDE)), linewidth=0.9)
+        axes.set(xlabel="step", ylabel=_lines(label))
         axes.grid(alpha=0.3)
         if names == shares or names == [ABOVE]:
             # at 0.5, D cannot tell real samples from fakes
             axes.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
             axes.set_ylim(0, 1)
-        if names:
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))  # beside the curves, not over them
+        if names and names != [label]:  # beside the curves, not over them
+            small = "x-small" if len(names) > MANY else "medium"
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=small, labelspacing=0.3)
     all_axes[0].set_title(plainly(title))
     return render(figure)
+
+
+def _short(text, most):
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _lines(label):
+    """The label of an axis, of at most three lines, as matplotlib needs it."""
+    return "\n".join(plainly(line) for line in textwrap.wrap(_short(label, 3 * WIDE - 10), WIDE))
 
 
 def _curve(records, kind, name):

@@ -158,11 +158,24 @@ def test_every_axis_says_what_is_shown(monkeypatch):
     assert [len(axes.lines) for axes in panels] == [2, 3, 2, 1, 1], "two of them have a line at 0.5"
 
 
-def test_the_legend_is_beside_the_curves(monkeypatch):
-    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, ["a long name of a metric", "D(x)"])))
+@pytest.mark.parametrize("losses", [2, 16])
+def test_the_legend_is_beside_the_curves(monkeypatch, losses):
+    """However long the names are, the curves keep half of the picture."""
+    lines = records(3, ["penalty", "D(x)"])
+    for line in lines:
+        line["losses"] = {f"{k} is a name {k * 9 * 'long '}": 1.0 for k in range(losses)}
+    panels = axes_of(monkeypatch, lambda: plot.curves(lines))
     for axes in panels:
         legend, curves = axes.get_legend().get_window_extent(), axes.get_window_extent()
         assert legend.x0 >= curves.x1 and legend.x1 <= axes.figure.bbox.x1
+        assert curves.width > 0.5 * axes.figure.bbox.width and legend.height < 1.2 * curves.height
+
+
+def test_a_metric_whose_axis_has_its_name_needs_no_legend(monkeypatch):
+    long = "a metric with a very long name " * 30
+    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, ["accuracy", long])))
+    assert [axes.get_legend() is None for axes in panels] == [False, True, True]
+    assert panels[2].get_ylabel().replace("\n", " ") == f"{long[:77]}..."
 
 
 def test_a_value_of_an_earlier_step_is_drawn_at_this_step(monkeypatch):

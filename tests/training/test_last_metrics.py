@@ -7,13 +7,16 @@ import pytest
 from training_cases import DIGITS, RING, metrics, weights
 
 from numgan import R1, R2, GradientPenalty, Lazy, Roth, systems
+from numgan.core.errors import FileFormatError
 from numgan.core.randomness import derive
 from numgan.layers import Pass
 from numgan.remedies.penalties import NOT_DUE, R1Penalty, RothPenalty, is_due
 from numgan.remedies.remedy import Remedy
 from numgan.systems import Result
 from numgan.systems.staged import Staged
+from numgan.training import checkpoint
 from numgan.training import loop as training
+from numgan.training.state import State
 
 
 @dataclass(frozen=True)
@@ -159,3 +162,20 @@ def test_metrics_that_no_checkpoint_could_hold_are_refused(tmp_path):
     system = Talkative(**vars(systems.build("gan", "points", 0.05)))
     with pytest.raises(ValueError, match="with its metrics, of at most 65,536 bytes, got .* fewer metrics"):
         training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, progress=False)
+
+
+@pytest.mark.parametrize(
+    "metrics, words",
+    [
+        ({"a": {"step": 0, "value": 1.0}}, "a.step: expected"),
+        ({"a": {"step": 1, "value": "x"}}, "a.value: expected"),
+        ({"a": 1.0}, "a: expected"),
+    ],
+)
+def test_damaged_metrics_of_a_checkpoint_are_refused(tmp_path, metrics, words):
+    system = systems.build("r1", "points", 0.05)
+    state = State.start(system, 0)
+    state.metrics = metrics
+    checkpoint.save(tmp_path / "c.npz", state, {})
+    with pytest.raises(FileFormatError, match=f"last metrics.{words}"):
+        checkpoint.load(tmp_path / "c.npz", system, {})

@@ -231,3 +231,28 @@ def test_training_warns_before_it_begins(tmp_path):
             steps=1,
             progress=False,
         )
+
+
+def test_the_command_prints_a_doubt_as_a_message(numgan):
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        words = (
+            "--preset",
+            "digits",
+            "--steps",
+            1,
+            "--width",
+            0.05,
+            "--batch-size",
+            1,
+            "--out",
+            "run",
+            "--json",
+        )
+        code, out, err = numgan("train", "dcgan", *words)
+    first, second, *_ = err.splitlines()
+    assert code == 0 and out.startswith("{")
+    assert first.startswith("numgan: warning: G has BatchNorm(") and first.endswith(
+        "Take a larger batch size."
+    )
+    assert second.startswith("numgan: warning: D has BatchNorm(") and ".py" not in err

@@ -40,7 +40,7 @@ from numgan.data.digits import FILE, read_table
 from numgan.data.folder import _formats, load_folder
 from numgan.data.idx import read_idx
 from numgan.studies import looks, protocol
-from numgan.training import checkpoint, runs
+from numgan.training import checkpoint, kept, runs
 from numgan.training import loop as training
 from numgan.training.recipes import Plan, Recipe
 
@@ -141,6 +141,7 @@ def kinds(root):
     home = files.make_folder(root / "home")
     runs.write_config(home, config)
     checkpoint.save(home / "checkpoint.npz", checkpoint.State.start(system, 0), about)
+    kept.save(home, dataset, config["data"], config["seed"])
     (home / "metrics.jsonl").write_bytes(
         b"".join(runs.line({"step": step} | record) for step in range(10, 50, 10))
     )
@@ -199,7 +200,10 @@ def kinds(root):
         "seconds": Kind(
             [("seconds.json", text({"before": 3.25}))], json_change, protocol._seconds_before, 0.04
         ),
-        "arrays": Kind([("x.npy", (root / "x.npy").read_bytes())], npy_change, arrays.load_array, 0.05),
+        "arrays": Kind([("x.npy", (root / "x.npy").read_bytes())], npy_change, arrays.load_array, 0.03),
+        "rows": Kind(
+            [("data.npz", run["data.npz"])], zip_change, lambda path: kept.load(path.parent, config), 0.02
+        ),
         "archives": Kind(
             [("x.npz", (root / "x.npz").read_bytes())],
             zip_change,

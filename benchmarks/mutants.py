@@ -49,10 +49,19 @@ CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
         "layers/* networks/* checking/test_[!m]* checking/test_messages kernels/test_memory "
         "remedies/test_regularizer* systems/*",
     ),
-    "losses": ("losses/*.py remedies/[!cpu_]*.py", "losses/* networks/* remedies/test_[lnr]* systems/*"),
-    "penalties": ("remedies/penalties.py", "remedies/* networks/* systems/test_objectives*"),
+    "losses": (
+        "losses/*.py remedies/[!cpu_]*.py",
+        "losses/* networks/* remedies/test_[lnr]* checking/test_bugzoo systems/*",
+    ),
+    "penalties": (
+        "remedies/penalties.py",
+        "remedies/* checking/test_bugzoo networks/* systems/test_objectives*",
+    ),
     "unrolling": ("remedies/unrolling.py", "remedies/test_unrolling* systems/test_objectives*"),
-    "consensus": ("remedies/consensus.py", "remedies/test_consensus* networks/* systems/test_objectives*"),
+    "consensus": (
+        "remedies/consensus.py",
+        "remedies/test_consensus* checking/test_bugzoo networks/* systems/test_objectives*",
+    ),
     "optimisers": ("optimizers/*.py", "optimizers/* networks/* remedies/test_regularizer*"),
     "data": ("data/*.py", "data/* systems/test_family networks/*"),
     "checkpoint": ("training/checkpoint.py training/state.py", "training/* systems/test_family"),
@@ -60,7 +69,7 @@ CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
     "systems": (
         "systems/*.py systems/*/*.py",
         "systems/* networks/* remedies/test_regularizer* remedies/test_consensus* remedies/test_unrolling* "
-        "evaluation/test_judging*",
+        "checking/test_bugzoo evaluation/test_judging*",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",

@@ -41,6 +41,7 @@ from .checking import (
     check_system,
     check_unrolling,
     gradcheck,
+    numeric_gradient,
 )
 from .remedies.consensus import Consensus
 from .core.version import VERSION as __version__

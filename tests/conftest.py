@@ -29,6 +29,8 @@ def pytest_configure(config):
         if backend == "reference":
             os.environ["NUMGAN_PURE"] = "1"  # for the processes that tests start
             os.environ.pop("NUMGAN_REQUIRE_KERNELS", None)
+        else:
+            os.environ["NUMGAN_BACKEND"] = backend
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,7 @@ from numgan._kernels import compiled, reference
 
 DTYPES = [np.float32, np.float64]
 ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
+OTHER_SETS = [isa for isa in compiled._core.isas() if isa != compiled._core.isa()] if compiled else []
 
 # M, K, N
 PRODUCTS = [
@@ -173,3 +174,21 @@ def python(code, *arguments, **environment):
         text=True,
         timeout=600,
     )
+
+
+def finishes(run, output=""):
+    assert (run.returncode, run.stdout.strip(), run.stderr.strip()) == (0, output, ""), (
+        run.stdout + run.stderr
+    )
+
+
+def passes_with(isa, files, words):
+    """Run the tests in these files whose names hold these words, with another instruction set."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", words],
+        env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout

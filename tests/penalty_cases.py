@@ -1,11 +1,11 @@
-"""Checks of the gradient penalty by closed forms, which a planted bug must fail."""
+"""Checks of penalties by closed forms and by difference quotients, which a planted bug must fail."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from numgan.checking.layer_cases import CRITICS
-from numgan.checking.penalty import gradient_in_weights
+from numgan.checking.penalty import derivative_in_g, gradient_in_weights
 from numgan.checking.points import outcome
 from numgan.layers import Dense, Flatten, Sequential
 from numgan.remedies.penalties import GradientPenalty
@@ -77,6 +77,17 @@ def without_penalty(system):
 SMOOTH, LEAKY, PICTURES = CRITICS[0], CRITICS[1], CRITICS[3]
 
 
-through = lambda D: outcome(
-    replace(SMOOTH, layer=D, name="D").point, gradient_in_weights, GradientPenalty(10.0), True
-)
+def in_g(penalty):
+    outcome(PICTURES.point, derivative_in_g, penalty, True)
+
+
+def in_smooth_weights(penalty):
+    outcome(SMOOTH.point, gradient_in_weights, penalty, True)
+
+
+def in_leaky_weights(penalty):
+    outcome(LEAKY.point, gradient_in_weights, penalty, True)
+
+
+def through(D):
+    outcome(replace(SMOOTH, layer=D, name="D").point, gradient_in_weights, GradientPenalty(10.0), True)

@@ -1,6 +1,7 @@
 """Gradient checks: compare analytic gradients, of the library or your own, with difference quotients.
 
     gradcheck          checks the gradient of any function
+    numeric_gradient   computes the gradient of any function by difference quotients
     check_layer        checks all passes of a layer or network (yours too), and rules such as "a pass does
                        not write to its arguments"
     check_loss         checks the derivatives of a loss
@@ -21,7 +22,7 @@ optimizer, penalty, consensus, unrolling, system, cases, catalogue.
 
 from .catalogue import Entry, entries
 from .consensus import check_consensus
-from .functions import gradcheck
+from .functions import gradcheck, numeric_gradient
 from .layer import check_layer
 from .loss import check_loss
 from .optimizer import check_optimizer

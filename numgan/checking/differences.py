@@ -13,7 +13,8 @@ only if a quotient agrees with it up to one millionth by accident.)
 The error of a gradient is relative to its own scale: max|analytic - numeric| / max|numeric|. If the gradient
 and the quotients are zero, or rounding errors only, a comparison shows nothing. Then there are two cases:
 
-the function is proved not to depend on the array (a bias before BatchNorm)    the check passes
+the function is proved not to depend on the array (a bias before BatchNorm,
+the sum of a softmax; see constant.py)                                         the check passes
 the function depends on the array (all units of a ReLU are dead)               the check raises AllZero, and
                                                                                is repeated with other random
                                                                                arrays
@@ -26,6 +27,7 @@ import numpy as np
 
 from ..layers import record_kinks
 from .arrays import leaves, real, shifted
+from .constant import hidden_by_rounding, is_constant, is_zero_by_cancelling
 from .explain import explain
 from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
@@ -128,8 +130,8 @@ class Block:
     value     value(offset) -> a number or an array, after `offset` was added to the array. The function is
               the sum of the entries of value(offset)
     unit      a number or an array: a difference quotient moves the array by t * unit * direction
-    size      the scale (root mean square) of the array; 0 if `unit` already has this scale. `proved_constant`
-              moves the array by multiples of the larger of `unit` and `size`
+    size      the scale (root mean square) of the array; 0 if `unit` already has this scale. `constant.py`
+              moves the array by multiples of the larger of `unit` and `size` (see constant.py)
     """
 
     name: str
@@ -202,22 +204,6 @@ class Block:
                     break
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
-    def proved_constant(self, rng):
-        """Whether five random moves of the array change the function by rounding errors only.
-
-        If so, the gradient is zero. Three moves have the size of the array, one is 3 times and one is 10
-        times as large. If the function does not depend on the array (a bias before BatchNorm), its value
-        stays. If a unit of ReLU is only dead at the present array, a large move makes it active, and the
-        value changes.
-        """
-        before = self.value(np.zeros(self.analytic.shape))
-        size = np.maximum(self.unit, self.size)
-        for far in (1, 1, 1, 3, 10):
-            after = self.value(far * size * rng.standard_normal(self.analytic.shape))
-            if not abs(np.sum(after - before)) <= 1e-11 * max(np.abs(before).sum(), 1e-3):
-                return False
-        return True
-
 
 def input_blocks(x, gradients, value):
     """A list with a Block for each array of the input x that holds floats and is not empty.
@@ -278,8 +264,8 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
     max_error is the largest relative error of a block, notes is a text for the report, or "". The error of a
-    block is relative to the largest entry of its own gradient. If `Block.proved_constant` has to show that
-    its gradient is zero, the error is relative to the largest entry of all gradients, and a note says so.
+    block is relative to the largest entry of its own gradient. If `is_constant` has to show that its
+    gradient is zero, the error is relative to the largest entry of all gradients, and a note says so.
 
     blocks     a list of Block; if it is empty, the result is (0.0, "")
     subject    the Subject, for the message
@@ -306,13 +292,15 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
-        # True if both derivatives are so small that they are rounding errors of terms that cancel
-        cancelled = max(largest(analytic), largest(numeric)) <= ROUNDING * whole
         suspect = dead or not error <= RTOL
-        if suspect and is_zero(analytic, numeric, whole) and block.proved_constant(rng):
+        small = suspect and is_zero(analytic, numeric, whole) and is_constant(block, rng)[0]
+        if suspect and (small or is_zero_by_cancelling(block, analytic, rng)):
             notes.append(f"{block.name} is zero: the function does not depend on it")
-            error = largest(analytic - numeric) / whole if whole else 0.0
-        elif suspect and (dead or cancelled):
+            worst = max(worst, largest(analytic - numeric) / whole if small and whole else 0.0)
+            continue
+        if suspect and (dead or _cancelled(block, analytic, numeric, whole)):
+            if not reported and _near_kink(block, rng):
+                raise _on_kink(subject, block.name)
             raise AllZero(
                 subject.message(
                     f"{block.name} cannot be checked here: it is zero at this point, and so are the "
@@ -330,10 +318,24 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
                 every = block.directions(slow=True, rng=None)
                 analytic, numeric = block.measure(here, every, subject.text, refine=False)
             raise _wrong(block, analytic, numeric, subject, error)
-        if not reported and has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit)):
+        if not reported and _near_kink(block, rng):
             raise _on_kink(subject, block.name)
         worst = max(worst, error)
     return worst, "; ".join(notes)
+
+
+def _cancelled(block, analytic, numeric, whole):
+    """Whether both derivatives are so small that they are rounding errors of terms that cancel.
+
+    whole   the largest derivative of all blocks
+    """
+    size = max(largest(analytic), largest(numeric))
+    return size <= ROUNDING * whole or hidden_by_rounding(block, analytic, numeric)
+
+
+def _near_kink(block, rng):
+    """Whether the Block's function has an unreported kink along a random direction."""
+    return has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit))
 
 
 def _on_kink(subject, name):

@@ -1,57 +1,173 @@
-"""gradcheck: compare the gradient of a plain function with difference quotients."""
+"""gradcheck and numeric_gradient: the gradient of a plain function, checked and computed by quotients."""
 
 import numpy as np
 
+from ..core.errors import GradientError
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from .arrays import leaves
+from .arrays import leaves, mapped, shifted
 from .differences import compare, input_blocks
+from .forms import Function, as_tuple, expect_float64, in_form, names_of_arguments, paths
 from .report import Report, Subject, failure
 
 
 @may_underflow
-def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
+def numeric_gradient(f, x, h=1e-5):
+    """The gradient of f at x by central difference quotients, in the form of x.
+
+        (f(x + h e_i) - f(x - h e_i)) / 2h        for every entry i of x, where only entry i of e_i is 1
+
+    f    a function of x that returns a number
+    x    a float64 array, a number, or a tuple, list or dict of these
+    h    the step
+
+    It calls f twice for each entry, and about 10 of its digits are right. Print it beside a gradient of your
+    own. Raises TypeError if x is not float64 or f returns no number, GradientError if f writes to x or gives
+    two results for equal x.
+    """
+    arrays = as_tuple(x)
+    expect_float64(arrays)
+    function = Function(f, x, _name(f))
+    function.expect_pure(arrays, stream(0, "numeric gradient"))
+    if function(arrays).size != 1:
+        raise TypeError(
+            f"numeric_gradient: expected {function.name} to return a number, got an array of shape "
+            f"{function(arrays).shape}; sum its entries, or weigh them"
+        )
+
+    def gradient(path, array):
+        entries = np.zeros(array.shape)
+        for i in np.ndindex(array.shape):
+            step = np.zeros(array.shape)
+            step[i] = h
+            up, down = (function(shifted(arrays, path, sign * step)).item() for sign in (1, -1))
+            entries[i] = (up - down) / (2 * h)
+        return entries
+
+    found = iter([gradient(path, array) for path, array in leaves(arrays)])
+    return in_form(mapped(lambda _: next(found), arrays), x)
+
+
+@may_underflow
+def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
     """Check that df is the gradient of f at x and return a Report.
 
         gradcheck(lambda x: (x**2).sum(), x, 2 * x)
+        gradcheck(lambda x: (x**2).sum(), x, lambda x: 2 * x)
+        gradcheck(lambda x: ((x**2).sum(), 2 * x), x)
         gradcheck(lambda x: x @ W, x, lambda dy: dy @ W.T)
-        gradcheck(lambda ab: ab[0] @ ab[1], (a, b), lambda dy: (dy @ b.T, a.T @ dy))
+        gradcheck(lambda a, b: a @ b, (a, b), lambda dy: (dy @ b.T, a.T @ dy))
 
     f      a function of x that returns a number or an array y
-    x      an array or a tuple of arrays, float64
-    df     if f returns a number: its gradient, in the form of x. If f returns an array y: its backward pass,
-           a function df(dy) -> gradient in the form of x, where dy is the derivative with respect to y
+    x      a float64 array, a number, or a tuple, list or dict of these. If x holds several arrays, f may also
+           have one argument for each of them
+    df     the gradient, in one of these forms:
+           an array in the form of x, if f returns a number
+           a function of x that returns this array. If f works entry by entry, a function that returns f'(x)
+           a function of dy that returns the gradient in the form of x, where dy is the derivative of a loss
+           with respect to y; this is a backward pass
+           None: f returns a pair (y, gradient), with a number y
     slow   compare every entry; False: a few random projections, for large x
     name   the name of f in messages; None: f.__name__
 
-    Raises GradientError if df is wrong or has other shapes than x, or if x lies on a kink or nothing can be
-    compared there. Raises TypeError if x is not float64, and ValueError if f returns an array and df is not a
-    function.
+    A gradient may be zero because f does not depend on x, as the sum of a softmax. Then f stays the same
+    after large moves of x, up to the measured rounding error of its terms, and the report says so.
+
+    Raises GradientError if df is wrong or has other shapes than x, if f writes to x or gives two results for
+    equal x, if x lies on a kink, or if nothing can be compared there. Raises TypeError if x or the result of
+    f is not float64, and ValueError if f returns an array and df is not a function.
     """
-    subject = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
-    rng, inputs = stream(seed, "gradcheck"), dict(leaves(x))
-    for array in inputs.values():
-        if not isinstance(array, np.ndarray) or array.dtype != np.float64:
-            raise TypeError(
-                "gradcheck: expected x as float64 arrays, got "
-                f"{getattr(array, 'dtype', type(array).__name__)}; convert x to float64, because a "
-                "difference quotient in float32 has two correct digits"
-            )
-    y = np.asarray(f(x), np.float64)
-    if y.ndim and not callable(df):
+    subject = name or _name(f)
+    rng, arrays = stream(seed, "gradcheck"), as_tuple(x)
+    expect_float64(arrays)
+    function = Function(f, x, subject, gradient=df is None)
+    if df is None and not _is_pair(function.raw(arrays)):
+        raise ValueError(
+            f"gradcheck: expected df, because {subject} returns no pair (value, gradient); give the gradient "
+            "as an array or as a function"
+        )
+    function.expect_pure(arrays, rng)
+    y = function(arrays)
+    if not np.isfinite(y).all():
+        raise failure(f"{subject}: the function gives inf or nan at x; give an x where it is finite")
+    if y.size != 1 and not callable(df):
         raise ValueError(
             f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, "
             "df(dy) -> gradient"
         )
-    weights = rng.standard_normal(y.shape) if callable(df) else np.ones(())
-    gradient = df(weights) if callable(df) else df
-    expected = {path: array.shape for path, array in inputs.items()}
-    got = {path: np.shape(array) for path, array in leaves(gradient)}
+    errors = []
+    for reading in _readings(function, arrays, y, df, rng):
+        try:
+            return _compared(function, arrays, *reading(), slow, seed, rng)
+        except (GradientError, TypeError, ValueError, LookupError, AttributeError) as error:
+            errors.append(error)
+    if function.rounds_its_input(arrays, rng):
+        raise failure(
+            f"{subject}: moves of x by 1e-11 never change the function, and moves by 1e-6 do: it computes in "
+            "float32 somewhere, where a difference quotient has two correct digits; use float64 in it"
+        )
+    raise next((error for error in errors if isinstance(error, GradientError)), errors[0])
+
+
+def _compared(function, arrays, weights, gradient, note, slow, seed, rng):
+    """The Report of one comparison: gradient is that of sum(weights * f) at x."""
+    expected = [array.shape for _, array in leaves(arrays)]
+    got = [np.shape(array) for _, array in leaves(gradient)]
     if expected != got:
-        raise failure(f"{subject}: expected gradients of shape {[*expected.values()]}, got {[*got.values()]}")
-    blocks = input_blocks(x, gradient, lambda x: weights * f(x))
-    batch = next((len(array) for array in inputs.values() if array.ndim), 1)
-    about = Subject(subject, f"numgan.gradcheck({subject}, x, df, seed={seed})", batch)
-    report = Report(subject)
-    report.add("gradient", *compare(blocks, about, rng, slow))
+        raise failure(f"{function.name}: expected gradients of shape {expected}, got {got}")
+    blocks = input_blocks(arrays, gradient, lambda moved: weights * function(moved))
+    for block, path in zip(blocks, _filled_paths(function.x, arrays)):
+        block.name = f"gradient of {path}"
+    batch = next((len(array) for _, array in leaves(arrays) if array.ndim), 1)
+    about = Subject(function.name, f"numgan.gradcheck({function.name}, x, df, seed={seed})", batch)
+    error, notes = compare(blocks, about, rng, slow)
+    report = Report(function.name)
+    report.add("gradient", error, "; ".join(filter(None, (notes, note))))
     return report
+
+
+def _filled_paths(x, arrays):
+    """The names of the arrays of x that are not empty; only these are compared."""
+    return [path for path, (_, array) in zip(paths(x), leaves(arrays)) if array.size]
+
+
+def _is_pair(result):
+    return isinstance(result, (tuple, list)) and len(result) == 2
+
+
+def _name(f):
+    return getattr(f, "__name__", "f").replace("<lambda>", "f")
+
+
+def _readings(function, arrays, y, df, rng):
+    """The meanings that df can have, a list of functions; the check passes if one of them does.
+
+    Each returns (weights, gradient, note): the gradient of sum(weights * f), in a tuple like `arrays`, and a
+    note for the report.
+    """
+    x, one = function.x, np.ones(y.shape)
+    if df is None:
+        return [lambda: (one, as_tuple(function.raw(arrays)[1], x), "")]
+    if not callable(df):
+        return [lambda: (one, as_tuple(df, x), "")]
+    weights = one if y.size == 1 else rng.standard_normal(y.shape)
+    of_x = Function(df, x, "df")
+
+    def backward_pass():
+        return weights, as_tuple(df(weights.copy()), x), ""
+
+    def of_the_argument():
+        return weights, as_tuple(of_x.raw(arrays), x), "df was called with x"
+
+    def entry_by_entry():
+        return (
+            weights,
+            weights * of_x.raw(arrays),
+            "df was called with x, and is the derivative of each entry",
+        )
+
+    if y.size != 1:
+        alike = isinstance(arrays, np.ndarray) and arrays.shape == y.shape
+        return [backward_pass, entry_by_entry] if alike else [backward_pass]
+    named_dy = next(iter(names_of_arguments(df)), "x").startswith(("d", "g", "up"))
+    return [backward_pass, of_the_argument] if named_dy else [of_the_argument, backward_pass]

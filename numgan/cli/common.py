@@ -58,11 +58,6 @@ not_empty = _parser(str, bool, "a name or a path")
 positive = _parser(int, lambda n: n >= 1, "a whole number of 1 or more")
 natural = _parser(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
 above_zero = _parser(float, lambda x: 0 < x < np.inf, "a number above 0")
-labels = _parser(
-    lambda text: [int(part) for part in text.split(",")],
-    lambda labels: min(labels) >= 0,
-    "class numbers such as 3,7",
-)
 names = _parser(lambda text: text.split(","), all, "names such as this,that")
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from ..evaluation import figures as evaluation
 from ..evaluation import health, judging
+from ..plot import readable
 from ..training import runs
 from .common import add_command, add_count, add_flag, natural, print_json
 
@@ -115,15 +116,15 @@ def add(commands):
 def evaluate_command(args):
     run = runs.open_run(args.folder)
     run.expect_samples()  # raises an error for a run without a generator, before a judge is trained
-    judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+    judge = runs.open_run(args.judge, whole=False) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
         print_json(found)
         return
     judge, figures = found["judge"], found["figures"]
     print(
-        f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, "
-        f"seed {found['seed']}\n"
+        f"{found['run']}: {found['samples']:,} samples against {found['against']} of "
+        f"{readable(found['data'])}, seed {found['seed']}\n"
     )
     print(f"{'':<32}{'samples':>16}{'real rows':>16}   what is best, and what both are compared with")
     judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
@@ -144,6 +145,8 @@ def evaluate_command(args):
         f"\nreal rows: the same figures of {found['beside']} in place of the samples"
         + ("; the judge was trained on such rows" if found["judge"] else "")
     )
+    if found["missing"]:
+        print(f"real rows are those that the run keeps, because its data were not read: {found['missing']}")
     skipped = found["skipped"]
     for reason in dict.fromkeys(skipped.values()):
         print(f"not measured ({reason}): {'; '.join(name for name in skipped if skipped[name] == reason)}")
@@ -190,7 +193,7 @@ def judge_command(args):
 
 
 def health_command(args):
-    verdicts = health.examine(runs.open_run(args.folder))
+    verdicts = health.examine(runs.open_run(args.folder, whole=False))
     if args.json:
         print_json(
             {

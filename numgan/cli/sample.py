@@ -8,14 +8,17 @@ from ..core.files import replacing
 from ..data import is_pictures
 from ..data.pixels import to_bytes
 from ..evaluation import judging
+from ..plot import legible, readable, replaced
 from ..training import runs, sampling
-from .common import add_command, add_count, labels, natural, print_json
+from ..training.classes import parsed
+from .common import add_command, add_count, natural, print_json
 
 SAMPLE_EXAMPLES = """\
 examples:
   numgan sample runs/conditional-digits-1
   numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
-  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8) and labels
+  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8), labels, classes
+  numgan sample runs/conditional-mnist-2 --labels cat --labels "dog, small"   names of folders
   numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
 
 
@@ -32,9 +35,11 @@ def add(commands):
     add_count(sub, "--count", "number of samples (default: ten per class, or 64; 1000 with --judge)")
     sub.add_argument(
         "--labels",
-        type=labels,
-        metavar="3,7",
-        help="the classes of the samples, in turn, for a conditional system",
+        action="append",
+        metavar="NAMES",
+        help="the classes of the samples, in turn, for a conditional system: names such as cat,dog; "
+        "repeatable (give a name with a comma alone). A number that is no name is the number of a class, "
+        "from 0 in order of the names, unless some class has a number as its name",
     )
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the latents (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
@@ -49,46 +54,63 @@ def add(commands):
 
 
 def sample_command(args):
-    run = runs.open_run(args.folder)
+    run = runs.open_run(args.folder, whole=args.judge is not None)  # a judgement counts copies of the data
     run.expect_samples()
+    names = sampling.names_of(run.system, run.dataset)
+    labels = None if args.labels is None else parsed(args.labels, names)
     result = {"run": args.folder, "seed": args.seed}
     if args.out or args.judge is None:
-        result |= {"file": _draw(args, run), "labels": args.labels}
+        result |= {"file": _draw(args, run, labels, names), "labels": labels}
     if args.judge is not None:
-        judge = judging.judge_of(run) if args.judge is True else runs.open_run(args.judge)
-        if judge is None:
-            raise ValueError(
-                f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of "
-                "`numgan train classifier`"
-            )
+        judge = _judge(args.judge, run)
         result |= {"judge": str(judge.folder)} | judging.judge(
-            run, judge, args.count or 1000, args.labels, args.seed
+            run, judge, args.count or 1000, labels, args.seed
         )
+    if labels is not None:
+        result["classes"] = [names[label] for label in labels]
     if args.json:
         print_json(result)
         return
     if "file" in result:
         print(f"drawn: {result['file']}")
+        if result["file"].suffix == ".png":
+            drawn = [legible(names)[label] for label in labels or range(len(names))]
+            for text, name in replaced(names).items():
+                if text in drawn:
+                    print(f"in the picture, {text} is the class {name}")
+    if labels is not None:
+        print("classes: " + ", ".join(f"{readable(names[label])} (number {label})" for label in labels))
     if args.judge is not None:
-        _print_judgement(result)
+        _print_judgement(result, run.missing)
 
 
-def _draw(args, run):
+def _judge(given, run):
+    """The judge of a run: the run `given`, or the judge of the run's data in the cache if `given` is True."""
+    if given is not True:
+        return runs.open_run(given, whole=False)
+    judge = judging.judge_of(run)
+    if judge is None:
+        why = run.missing or f"{run.folder} has data or pictures without a judge of their own"
+        raise ValueError(f"--judge: {why}; name a run of `numgan train classifier`")
+    return judge
+
+
+def _draw(args, run, labels, names):
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
     sampler = run.sampler()
     with replacing(out) as file:
         if out.suffix == ".png":
-            sampling.picture(sampler, args.seed, args.count, args.labels).save(file, format="PNG")
+            sampling.picture(sampler, args.seed, args.count, labels).save(file, format="PNG")
         else:
-            x, labels = sampler(args.count or 64, args.seed, args.labels)
+            x, drawn = sampler(args.count or 64, args.seed, labels)
             x = to_bytes(x, run.system.pixels) if is_pictures(run.dataset.columns[run.system.target]) else x
-            np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
+            np.savez(file, x=x, **({} if drawn is None else {"labels": drawn, "classes": np.array(names)}))
     return out
 
 
-def _print_judgement(result):
+def _print_judgement(result, missing):
     real = result["held_out"]
     print(f"{'':<22}{result['samples']:>9,} samples" + (f"{real['rows']:>9,} held-out real" if real else ""))
     agreement = "        -" if result["agreement"] is None else f"{result['agreement']:>9.2%}"
@@ -97,8 +119,11 @@ def _print_judgement(result):
         f"{'mean confidence':<22}{result['confidence']:>9.3f}        "
         + (f"{real['confidence']:>9.3f}" if real else "")
     )
-    print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
+    if missing:
+        print(f"copies of training rows are not counted: {missing}")
+    else:
+        print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
     print(
         "share of each class   "
-        + "  ".join(f"{name} {share:.1%}" for name, share in result["shares"].items())
+        + "  ".join(f"{readable(name)} {share:.1%}" for name, share in result["shares"].items())
     )

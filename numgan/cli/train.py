@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 from .. import _kernels
 from ..evaluation import health, judging
-from ..training import loop, recipes, runs
+from ..training import loop, origin, recipes, runs
 from . import evaluate
 from .common import (
     above_zero,
@@ -35,6 +35,7 @@ examples:
   numgan train gan --loss least_squares --seed 2
   numgan train --resume runs/dcgan-mnist-1            continue after Ctrl-C, bit for bit
   numgan train --resume runs/dcgan-mnist-1 --steps 9000     continue up to a new number of steps
+  numgan train --resume runs/dcgan-half-1 --data ./moved    continue with equal data in a new place
 
 Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and the last checkpoint remains."""
 
@@ -102,17 +103,18 @@ def _resume(args):
     refused = [
         flag_of(option)
         for option in (*options(recipes.Plan), *options(recipes.Recipe))
-        if option.name not in ("steps", "system") and getattr(args, option.name) is not None
+        if option.name not in ("steps", "system", "data", "folder") and getattr(args, option.name) is not None
     ]
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
         raise ValueError(
             f"train --resume: {', '.join(refused) or args.system} "
             f"{'come from the run; leave them' if len(refused) > 1 else 'comes from the run; leave it'} out "
-            "(--steps and --epochs extend the run)"
+            "(--steps and --epochs extend the run; --data and --folder name a new place of equal data)"
         )
     config = runs.read_config(args.resume)
-    system, dataset = runs.rebuilt(config, args.resume)
+    system, load = origin.rebuilt(config, args.resume, args.data, args.folder)
+    recipe, dataset = load()
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return loop.train(
         system,
@@ -120,6 +122,7 @@ def _resume(args):
         args.resume,
         steps=args.steps or steps,
         resume=True,
+        recipe=recipe,
         checkpoint_every=args.checkpoint_every,
     )
 
@@ -143,7 +146,7 @@ def _dry_run(args, recipe, system, dataset, plan):
 
 
 def _report(args, trained):
-    run = runs.open_run(trained.folder)
+    run = runs.open_run(trained.folder, whole=False)
     judged = judging.held_out(run) if hasattr(run.system, "probabilities") else None
     verdicts = health.examine(run)
     if args.json:

@@ -1,7 +1,7 @@
 """Arrays in files, .npy and .npz, read safely: a file from an untrusted source can do no harm.
 
-    save_array(path, x)        x = load_array(path)        one array
-    x, y = load_arrays(path, "x", "y")                     arrays of an uncompressed .npz file of numpy.savez
+    save_array(path, x)                x = load_array(path)                  one array, .npy
+    write_arrays(file, {"x": x})       x, y = load_arrays(path, "x", "y")    arrays, .npz without compression
 
 Nothing is unpickled or decompressed. The size in a header must agree with the number of bytes in the file
 before memory is allocated for the array.
@@ -27,6 +27,18 @@ def save_array(path, x):
     """Write the array x to a .npy file, in place of an older file."""
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
+
+
+def write_arrays(file, arrays):
+    """Write arrays, {name: array}, to `file`, an open file, as an uncompressed .npz file.
+
+    Equal arrays give equal bytes. `numpy.load` reads the file too.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is constant
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
 
 
 def load_array(path):

@@ -22,8 +22,7 @@ from .arguments import is_integer
 from .errors import FileFormatError
 from .files import opened, read
 
-# most bytes of a JSON file, and of a line; the parsed values take up to 25 times as much memory
-LIMIT, LINE = 4 << 20, 1 << 16
+LIMIT = 4 << 20  # most bytes of a JSON file or line; the parsed values take up to 25 times as much memory
 MOST = 10**12  # the default maximum of a count, such as steps or rows
 FINITE = 1.7976931348623157e308
 
@@ -316,7 +315,7 @@ def read_lines(path, kind, upto, advice):
     if not os.path.lexists(path):
         return records
     with opened(path) as file:
-        for number, text in enumerate(iter(lambda: file.readline(LINE), b""), 1):
+        for number, text in enumerate(iter(lambda: file.readline(LIMIT), b""), 1):
             try:
                 record = parse(text, Anything())
                 if isinstance(record, dict) and Whole(upto + 1).fits(record.get("step")):

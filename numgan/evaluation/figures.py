@@ -231,6 +231,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     beside     a text: the number of training rows on which "real" is measured
     judge      {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
                there are any; None without a judge
+    missing    None, or the reason why the training data were not read: then the rows that the run keeps of
+               them are used, half of them as test rows
     figures    {name of a figure: {samples, real, better, against}}: the number for the samples, the number
                for training rows, which number is better ("lower", "higher", "as real", or None for neither),
                and a text: what both are compared with. Names with classifier_ need the judge
@@ -276,6 +278,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         name = recipe and recipe["data"]
         by = Setting(test, name, seed, validation, _median_distance(test.flat))
         bar.update()
+        rows = f"{compared:,} {against.partition(' (')[0]}"
         figures, skipped = {}, {}
         for name, measure in measures.items():
             bar.set_description(name)
@@ -288,7 +291,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
                 if isinstance(of_fake, str):
                     skipped[name] = of_fake
                 else:
-                    figures |= beside(name, of_fake, of_real, f"{compared:,} {against}")
+                    figures |= beside(name, of_fake, of_real, rows)
             bar.update()
     return {
         "run": str(run.folder),
@@ -298,6 +301,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         "against": f"{compared:,} {against}",
         "beside": f"{count:,} training rows",
         "judge": judge and _about(judge),
+        "missing": run.missing,
         "figures": figures,
         "skipped": skipped,
         "seconds": round(time.monotonic() - began, 1),
@@ -308,9 +312,9 @@ def _rows(run, seed):
     """Choose the real rows: (test pair, training pair, validation pictures, a text about the test rows).
 
     A pair is (x, labels); labels is None for data without labels. The training rows are in a random order
-    that depends on `seed`. If the data have no test part, half of these rows are the test rows and the other
-    half the training rows. Of pictures, the last sixth of the training rows is left out; its first 1,000 rows
-    are the validation pictures.
+    that depends on `seed`. If the data have no test part or were not read (`run.missing`), half of these rows
+    are the test rows and the other half the training rows. Of pictures, the last sixth of the training rows
+    is left out; its first 1,000 rows are the validation pictures.
     """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
@@ -321,9 +325,10 @@ def _rows(run, seed):
         return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
     train, validation = run.dataset, like[n : n + VALIDATION] / np.float32(255)
-    if recipe is not None and recipe["data"] in data.names():
+    if run.missing is None and recipe is not None and recipe["data"] in data.names():
         return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
-    against = "training rows (these data have no test part)"
+    why = "these data have no test part" if run.missing is None else "the run keeps only some of its data"
+    against = f"training rows ({why})"
     return of(train, order[: n // 2]), of(train, order[n // 2 :]), validation, against
 
 

@@ -25,6 +25,7 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.idx import cache_folder
 from ..data.pixels import to_bytes, to_floats
+from ..plot import readable
 from ..training import checkpoint, runs
 from ..training import loop as training
 from ..training.recipes import Recipe
@@ -80,13 +81,14 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
 def judge_of(run):
     """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is none.
 
-    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none.
+    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none. A run
+    whose training data were not read (`run.missing`) has none.
     """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
         systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")
     ]
-    if recipe is None or recipe["data"] not in JUDGED or shape not in known:
+    if run.missing or recipe is None or recipe["data"] not in JUDGED or shape not in known:
         return None
     return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]))
 
@@ -174,8 +176,8 @@ def expect_judge(judge, run):
     names, asked = judge.config["classes"], run.config["classes"]
     if asked and asked != names:
         raise ValueError(
-            f"{judge.folder} knows the classes {', '.join(names)}, and the data of {run.folder} have "
-            f"{', '.join(asked)}; judge with a classifier of the same data"
+            f"{judge.folder} knows the classes {', '.join(map(readable, names))}, and the data of "
+            f"{run.folder} have {', '.join(map(readable, asked))}; judge with a classifier of the same data"
         )
 
 
@@ -192,8 +194,9 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
                    classes
     confidence     mean of the highest probability
     shares         {class: fraction of samples that are classified as this class}
-    copies         number of samples equal to a training row, after rounding to the grey levels of the data
-    copies_share   copies divided by the number of samples
+    copies         number of samples equal to a training row, after rounding to the grey levels of the data;
+                   None if the training data were not read (`run.missing`)
+    copies_share   copies divided by the number of samples, or None
     held_out       {rows, accuracy, confidence} of the classifier on real data that it never saw; None if the
                    data have no test part
 
@@ -206,14 +209,15 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
         images = to_bytes(x, run.system.pixels)
         p = probabilities(classifier, as_seen(classifier, images))
         answer = p.argmax(axis=1)
-        copied = copies(images, run.dataset.columns[run.system.target])
+        known = run.dataset.columns[run.system.target] if run.missing is None else None
+        copied = None if known is None else copies(images, known)
         return {
             "samples": count,
             "agreement": None if asked is None else float((answer == asked).mean()),
             "confidence": float(p.max(axis=1).mean()),
             "shares": {name: float((answer == k).mean()) for k, name in enumerate(names)},
             "copies": copied,
-            "copies_share": copied / count,
+            "copies_share": None if copied is None else copied / count,
             "held_out": held_out(classifier),
         }
 
@@ -226,12 +230,16 @@ def held_out(classifier):
     accuracy     fraction of the rows that are classified correctly
     confidence   mean of the highest probability
 
-    None if the data have no test part, or if the run was started from Python code without a recipe.
+    None if the data have no test part or are no longer in their place, or if the run was started from Python
+    code without a recipe.
     """
     recipe = classifier.config["recipe"]
     if recipe is None or recipe["data"] not in data.names():
         return None
-    test = Recipe(**recipe).load("test")
+    try:
+        test = Recipe(**recipe).load("test")
+    except OSError:  # the files are not there, and cannot be downloaded
+        return None
     rows = test.rows(np.arange(len(test)), classifier.system.pixels)
     p = probabilities(classifier, rows["x"])
     return {

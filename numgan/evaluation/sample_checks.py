@@ -116,9 +116,13 @@ def _samples(run, advice):
         rows, x = to_floats(rows), to_floats(to_bytes(x, run.system.pixels))
     rows, x = (array.reshape(len(array), -1) for array in (rows, x))
     yield from _likeness(x, rows[:n], rows[n : 2 * n], advice)
+    total = len(like) if run.missing is None else run.config["data"]["columns"][run.system.target]["rows"]
     if set(run.system.made_from) - {"labels"}:
         says = "samples are made from rows of the data, so this check does not apply"
         yield Verdict("copies", "ok", None, "needs samples made from noise", says)
+    elif total > len(like):
+        says = f"not looked for: only {len(like):,} of the {total:,} training rows were read"
+        yield Verdict("copies", "ok", None, "needs the training data", says)
     else:
         yield _copies(x, rows, advice)
 

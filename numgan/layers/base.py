@@ -10,7 +10,7 @@ x is the input, y the output, and p holds the layer's parameters. A cache holds 
 `t` is read "tangent of": ty is the change of y, and tdx the change of dx, when x and p move along a
 direction. The tangent passes are for second-order objectives: losses that contain a gradient, such as
 gradient penalties. A tangent of None means exactly zero, and no kernel runs for it.
-No pass writes to its arguments or to the layer.
+No pass writes to its arguments or to the layer. Every pass refuses a dy, tdy or tx of a wrong shape.
 """
 
 import math
@@ -24,6 +24,7 @@ from ..core.parameters import Layout, Parameters
 from ..core.probes import observable
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
+from .shapes import shape_checked
 
 PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backward_keeping"}
 
@@ -100,7 +101,7 @@ class Layer:
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
         for name in PASSES & vars(cls).keys():
-            setattr(cls, name, observable(vars(cls)[name]))
+            setattr(cls, name, shape_checked(observable(vars(cls)[name])))
         for name in {"refreshed", "initial_values"} & vars(cls).keys():
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
@@ -145,7 +146,8 @@ class Layer:
         """(dx, dp): the derivatives of the loss with respect to x and to the parameters p.
 
         dy         the derivative of the loss with respect to y
-        cache      the second result of `forward`
+        cache      the second result of `forward`. A tuple also records the shapes of the forward pass, and
+                   then a dy of another shape than y raises ValueError (see shapes.py)
         frozen     True: dp is None, and no weight-gradient kernel runs
         need_dx    False: dx is None
 
@@ -272,9 +274,9 @@ class LinearMap(Layer):
 
     So dx = A' dy, ty = A tx and tdx = A' tdy, where A' is the transpose of A. A subclass defines
 
-    apply(x, context) -> (y, cache)
-    transpose(dy, cache) -> dx
-    apply_to_tangent(tx, cache) -> ty     by default the y of apply(tx, None). A subclass needs its own method
+    apply(x, context) -> (y, kept)        kept is what the other two methods need; the cache is (kept,)
+    transpose(dy, kept) -> dx
+    apply_to_tangent(tx, kept) -> ty      by default the y of apply(tx, None). A subclass needs its own method
                                           if `apply` makes A anew, as Dropout draws its mask, or adds a
                                           constant to y, as Noise does
 
@@ -285,24 +287,25 @@ class LinearMap(Layer):
     several = False
 
     def apply(self, x, context):
-        raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, cache)")
+        raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, kept)")
 
-    def apply_to_tangent(self, tx, cache):
+    def apply_to_tangent(self, tx, kept):
         return self.apply(tx, None)[0]
 
     def forward(self, p, x, context=Pass()):
         if not self.several:
             expect_floats(self, x)
-        return self.apply(x, context)
+        y, kept = self.apply(x, context)
+        return y, (kept,)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        return self.transpose(dy, cache) if need_dx else None, None if frozen else {}
+        return self.transpose(dy, *cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tx is None else self.apply_to_tangent(tx, cache), None
+        return None if tx is None else self.apply_to_tangent(tx, *cache), None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        return self.transpose(tdy, cache) if need_dx and tdy is not None else None, None if frozen else {}
+        return self.transpose(tdy, *cache) if need_dx and tdy is not None else None, None if frozen else {}
 
 
 def each_layer(layer, p, path=(), visited=None):

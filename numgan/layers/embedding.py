@@ -45,10 +45,10 @@ class Embedding(Layer):
             low, high = x.min(), x.max()
             fits = 0 <= low and high < self.classes
             expect(self, fits, f"with labels 0..{self.classes - 1}", f"labels {low}..{high}")
-        return p["W"][x], x
+        return p["W"][x], (x,)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        return None, None if frozen else {"W": self._scatter(dy, cache)}
+        return None, None if frozen else {"W": self._scatter(dy, *cache)}
 
     def _scatter(self, dy, labels):
         dW = np.zeros((self.classes, self.features), dy.dtype)
@@ -56,7 +56,7 @@ class Embedding(Layer):
         return dW
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tp is None else tp["W"][cache], None
+        return None if tp is None else tp["W"][cache[0]], None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        return None, None if frozen else {"W": term(self._scatter, tdy, cache)}
+        return None, None if frozen else {"W": term(self._scatter, tdy, *cache)}

@@ -11,6 +11,7 @@ from ..core.parameters import gather
 from ..core.probes import kink, unfused
 from .base import Layer, Pass, entries, expect, joined, term, total
 from .fusing import UNFUSED, plan
+from .shapes import shape_of
 
 
 class Network(Layer):
@@ -192,6 +193,11 @@ class KeptBackward(tuple):
     Entry i, for i = 0..k-1, is the dx of layer i, so entry 0 is the dx of the network. Entry k is the dy of
     the network.
     """
+
+    @property
+    def shape(self):
+        """The shape of the network's dy."""
+        return shape_of(self[-1])
 
 
 def _first_array(arrays):

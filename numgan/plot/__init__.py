@@ -7,6 +7,8 @@ user's settings have no effect.
 
 from .balance import over_steps, pairs
 from .dynamics import against, heat_maps, portraits
+from .figure import readable
+from .labels import legible, replaced
 from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
 from .studies import mixtures, scatters

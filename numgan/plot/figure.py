@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import unicodedata
 import warnings
 from contextlib import contextmanager
 from functools import wraps
@@ -30,7 +31,7 @@ def drawn(function):
     def draw(*arguments, **words):
         with _settings_lock, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
             warnings.simplefilter("ignore")  # for example the warning that the font lacks a character
-            matplotlib = _matplotlib()
+            matplotlib = matplotlib_module()
             # without "backend", because reading rcParams["backend"] chooses one for the whole program
             own = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
             with matplotlib.rc_context(own):
@@ -57,7 +58,7 @@ def _freeing():
         gc.collect(1)
 
 
-def _matplotlib():
+def matplotlib_module():
     """Import matplotlib and return the module. If the user's settings prevent the import, they are not read.
 
     Examples of such settings: MPLBACKEND, set by a notebook, names a backend that is not installed;
@@ -158,21 +159,43 @@ def render(figure, title=None):
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
 
+def font_path():
+    """The path of matplotlib's own font, DejaVu Sans. ImportError if matplotlib is not installed."""
+    return os.path.join(matplotlib_module().get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+
+
 def readable(name):
     """The name of a file or class as one line of printable text.
 
     Python represents bytes that it cannot decode as surrogates (special characters). These bytes are decoded
     as UTF-8, and bytes that are not UTF-8 become a replacement character. Other surrogates become "?", and
-    unprintable characters become spaces.
+    all kinds of spaces become " ". Other unprintable characters are escaped: a line break becomes \\n.
     """
     name = (
         re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name)
         .encode("utf-8", "surrogateescape")
         .decode("utf-8", "replace")
     )
-    return "".join(letter if letter.isprintable() else " " for letter in name)
+    return "".join(_printable(letter) for letter in name)
+
+
+def _printable(letter):
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else letter.encode("unicode_escape").decode()
 
 
 def plainly(name):
-    """`readable(name)` with "$" escaped: otherwise matplotlib reads the text between two "$" as a formula."""
-    return readable(name).replace("$", r"\$")
+    """`readable(name)` for a text that matplotlib draws.
+
+    "$" is escaped: otherwise matplotlib reads the text between two "$" as a formula. A letter that the font
+    lacks is escaped too, such as \\u65e5: otherwise all these letters are drawn as the same box.
+    """
+    from matplotlib.ft2font import FT2Font
+
+    letters = FT2Font(font_path()).get_charmap()
+    drawn = (
+        letter if ord(letter) in letters else letter.encode("unicode_escape").decode()
+        for letter in unicodedata.normalize("NFC", readable(name))
+    )
+    return "".join(drawn).replace("$", r"\$")

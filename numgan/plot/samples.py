@@ -5,7 +5,8 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .figure import FAKE, REAL, dots, drawn, figure_of, plainly, readable, render
+from .figure import FAKE, REAL, dots, drawn, figure_of, plainly, render
+from .labels import font_of, legible
 
 CELL = 48  # a sample is enlarged until its longer side has about this many pixels
 GAP = 6  # pixels between two samples
@@ -28,15 +29,16 @@ def grid(images, columns, names=()):
     """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`. Returns a Pillow image.
 
     An image is enlarged by a whole factor, so that its longer side has about CELL pixels. names are written
-    at the left, one for each row.
+    at the left, one for each row, as `legible` gives them: a name that cannot be drawn becomes "class 0".
     """
     n, height, width, channels = images.shape
-    names = [readable(name) for name in names]
+    names = legible(names)
     scale = max(1, round(CELL / max(height, width)))
     high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
     mode = "L" if channels == 1 else "RGB"
     measure = ImageDraw.Draw(Image.new("L", (1, 1)))
-    margin = GAP + max((int(measure.textlength(name)) + 6 for name in names), default=0)
+    fonts = [font_of(name) for name in names]
+    margin = GAP + max((int(measure.textlength(*text)) + 6 for text in zip(names, fonts)), default=0)
     background = PAPER if channels == 1 else (PAPER,) * channels
     canvas = Image.new(mode, (margin + columns * wide, GAP + rows * high), background)
     for i, image in enumerate(images):
@@ -45,8 +47,8 @@ def grid(images, columns, names=()):
         )
         canvas.paste(cell, (margin + i % columns * wide, GAP + i // columns * high))
     draw = ImageDraw.Draw(canvas)
-    for row, name in enumerate(names):
-        draw.text((4, GAP + row * high + high // 2), name, fill="white", anchor="lm")
+    for row, (name, font) in enumerate(zip(names, fonts)):
+        draw.text((4, GAP + row * high + high // 2), name, fill="white", font=font, anchor="lm")
     return canvas
 
 

@@ -5,7 +5,6 @@ before it is read. The names, types and shapes of its arrays are compared with t
 State with their numbers is returned.
 """
 
-import hashlib
 import json
 import os
 import zipfile
@@ -14,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.arrays import HEADER, array_of, expect_directory, members
+from ..core.arrays import HEADER, array_of, expect_directory, members, write_arrays
 from ..core.errors import FileFormatError, damaged
 from ..core.fields import Maybe, Real, Record, Whole
 from ..core.files import opened, replacing
+from . import kept
 from .state import State
 
 ABOUT = 1 << 16  # largest size of the description of the run, in bytes
@@ -26,14 +26,15 @@ COUNT = 10**15  # largest number of steps, batches or updates
 METRICS = Record({}, others=Record({"step": Whole(1, COUNT), "value": Maybe(Real())}))  # of State.metrics
 
 
-def identity(system, dataset, batch_size, seed):
+def identity(system, data, batch_size, seed):
     """The identity of a run, a dict: everything that must be the same when the run is resumed.
 
     `save` writes it into the checkpoint, and `load` compares it with the identity of the run that is resumed.
     It has:
         the system     class, constants, networks (as hashes) and optimisers; those of every stage if there
                        are several
-        the data       name, number of rows, and a hash of the columns
+        the data       a hash of the columns and of the names of the classes; `data` is the Dataset, or its
+                       fingerprint (see kept.fingerprint)
         batch_size     the number of samples in a batch
         seed           the run's seed
 
@@ -47,11 +48,7 @@ def identity(system, dataset, batch_size, seed):
         | {
             "batch_size": batch_size,
             "seed": seed,
-            "data": [
-                dataset.name,
-                len(dataset),
-                _fingerprint(*(part for column in dataset.columns.items() for part in column)),
-            ],
+            "data": kept.digest(json.dumps(data if isinstance(data, dict) else kept.fingerprint(data))),
         }
     )
     if (size := len(_encode(about))) > ABOUT:
@@ -79,17 +76,10 @@ def _constants(system):
     } | {
         "system": type(system).__name__,
         "networks": {
-            name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()
+            name: kept.digest(repr([net, net.layout.slots])) for name, net in system.networks.items()
         },
         "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
     }
-
-
-def _fingerprint(*parts):
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part))
-    return digest.hexdigest()[:16]
 
 
 # ---- writing
@@ -111,11 +101,8 @@ def save(path, state, about):
             f"got {size:,}; return fewer metrics, or give them shorter names"
         )
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
-    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is constant
-            with archive.open(entry, "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
+    with replacing(path) as file:
+        write_arrays(file, arrays)
 
 
 def _encode(about):

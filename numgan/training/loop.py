@@ -32,7 +32,7 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from ..systems import doubts
-from . import checkpoint, recipes, runs, sampling
+from . import checkpoint, kept, origin, recipes, runs, sampling
 from .recipes import Plan
 from .state import State, expect_weights
 from .step import advance
@@ -92,7 +92,8 @@ def train(
                                 the run; only `steps` may be another number, such as a larger one to extend
                                 the run
     resume                      True: continue the run in `out`
-    recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone
+    recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone. With
+                                resume=True: that of the run, in which equal data may have a new place
     weights                     initial {network: Parameters}, such as another run's `state.params`; None:
                                 random. Not with resume=True
     log_every, picture_every    steps between lines of metrics.jsonl (None: 10), and between sample pictures
@@ -135,10 +136,11 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(runs.read_config(out), plan)
+            config = _extended(runs.read_config(out), plan, recipe, dataset.source)
+            origin.expect_equal(out, config, dataset)
         else:
             config = _begun(system, dataset, plan, recipe)
-        about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
+        about = checkpoint.identity(system, config["data"], config["batch_size"], config["seed"])
 
         def begin():
             """Read and return the State of a resumed run. For a new run, make its folder and return None.
@@ -158,6 +160,8 @@ def train(
             else:
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
+            if not (out / kept.FILE).exists():
+                kept.save(out, dataset, config["data"], config["seed"])
             # config.json comes after the checkpoint: a folder with config.json must have a state to resume
             runs.write_config(out, config)
             return _Session(out, config, about, system, dataset, state, progress, look).run(
@@ -174,6 +178,7 @@ def _begun(system, dataset, plan, recipe):
         "recipe": recipe and asdict(recipe),
         **asdict(plan.resolve(system)),
         "usual_steps": int(system.steps),  # of the preset, whatever the plan says
+        "data": kept.fingerprint(dataset),
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},
@@ -184,11 +189,13 @@ def _begun(system, dataset, plan, recipe):
     return config
 
 
-def _extended(config, plan):
+def _extended(config, plan, recipe=None, source=None):
     """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    The entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or
-    seed of the plan are not None and differ from those in `config`.
+    If `recipe` is not None, the place of the data becomes that in `recipe`, and the source `source`. The
+    entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or seed
+    of the plan are not None and differ from those in `config`, or if the recipes differ in more than the
+    place of the data.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):
@@ -196,6 +203,14 @@ def _extended(config, plan):
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
+    if recipe is not None:
+        place = {"data": recipe.data, "folder": recipe.folder}
+        if config["recipe"] is not None and config["recipe"] | place != asdict(recipe):
+            raise ValueError(
+                f"recipe: expected {config['recipe']}, with which the run began, got {asdict(recipe)}; "
+                "leave it out"
+            )
+        config |= {"recipe": asdict(recipe), "source": source}
     return config | {"steps": plan.steps or config["steps"]}
 
 
@@ -233,6 +248,9 @@ class _Session:
         self._say(
             f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}"
         )
+        if self.progress and self.system.drawers and sampling.can_be_drawn(self.system, self.dataset):
+            for text, name in plot.replaced(sampling.names_of(self.system, self.dataset)).items():
+                print(f"numgan: in pictures, {text} is the class {name}", file=STDERR, flush=True)
         self.began = time.monotonic()
         try:
             # every objective's result is checked for inf and nan, so numpy's warnings are not needed
@@ -297,7 +315,7 @@ class _Session:
     def _name(self):
         recipe = self.config["recipe"]
         system = f"{recipe['system']} {recipe['preset']}" if recipe else type(self.system).__name__
-        return f"{system} on {self.dataset.name}"
+        return f"{system} on {plot.readable(self.dataset.name)}"
 
     def _say(self, line):
         if self.progress and not STDERR.isatty():

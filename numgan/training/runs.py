@@ -1,4 +1,4 @@
-"""A run is a folder. This module reads and writes its files, and rebuilds a run from its configuration.
+"""A run is a folder. This module reads and writes its files, and opens a run.
 
 config.json               the recipe, the resolved settings, and the versions of numgan, NumPy and Python
 metrics.jsonl             a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds;
@@ -8,6 +8,7 @@ samples.png               the last of these pictures
 training.gif              all of these pictures as an animation
 curves.png                losses and D's mean outputs over steps
 checkpoint.npz            the state of the run, see numgan.training.checkpoint
+data.npz                  some rows of the training data, see numgan.training.kept
 .lock                     a file that is locked while a process trains in the folder
 """
 
@@ -27,8 +28,9 @@ from ..core import files
 from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
 from ..core.version import VERSION
-from . import checkpoint
-from .recipes import PLAN, RECIPE, Recipe
+from ..plot import readable
+from . import checkpoint, kept, origin
+from .recipes import PLAN, RECIPE
 from .sampling import Sampler
 
 VERSIONS = Record(
@@ -49,6 +51,7 @@ CONFIG = Record(
     {
         "recipe": Maybe(RECIPE),
         **PLAN.fields,
+        "data": kept.FINGERPRINT,
         "classes": Each(Text()),
         "source": Text(LIMIT),
         "networks": Record({}, others=Text(LIMIT)),
@@ -75,6 +78,7 @@ FILES = {
     "metrics": "metrics.jsonl",
     "configuration": "config.json",
     "checkpoint": "checkpoint.npz",
+    "rows of the data": kept.FILE,
 }
 
 
@@ -99,8 +103,8 @@ def claim(folder, system, about):
     system, about   the system and the identity of the new run (see `checkpoint.identity`)
 
     Raises FileExistsError if a file has the folder's name, or if the folder is not empty. A checkpoint of
-    this same run before its first step does not count: a process that was killed before it wrote config.json
-    leaves it. An empty .lock and temporary files do not count either.
+    this same run before its first step, and the rows kept beside it, do not count: a process that was killed
+    before it wrote config.json leaves them. An empty .lock and temporary files do not count either.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -112,7 +116,8 @@ def claim(folder, system, about):
             "another --out"
         )
     first = folder / "checkpoint.npz"
-    if not files.is_empty(folder, {first.name} if _is_first(first, system, about) else set()):
+    left = {first.name, kept.FILE} if _is_first(first, system, about) else set()
+    if not files.is_empty(folder, left):
         raise FileExistsError(
             f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
         )
@@ -133,11 +138,13 @@ def _is_first(path, system, about):
 def begun(folder):
     """Whether `folder` has a run that can be resumed, that is, a config.json.
 
-    If not, the checkpoint in the folder is removed: a process that was killed before it wrote config.json
-    left it. This is only for folders that numgan itself makes, for a trial of a study or for a judge.
+    If not, the checkpoint and the rows in the folder are removed: a process that was killed before it wrote
+    config.json left them. This is only for folders that numgan itself makes, for a trial of a study or for a
+    judge.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True
+    files.remove(Path(folder, kept.FILE))
     files.remove(Path(folder, "checkpoint.npz"))
     return False
 
@@ -171,9 +178,19 @@ def alone(folder, wait=None):
 
 
 def write_config(folder, config):
-    """Write the dict `config` to the run's config.json, in place of an older one."""
+    """Write the dict `config` to the run's config.json, in place of an older one.
+
+    Raises ValueError if numgan could not read it again, because it has more than LIMIT bytes.
+    """
+    text = (json.dumps(config, indent=2) + "\n").encode()
+    _expect_short(text, "config.json", "use fewer or shorter names of classes and networks")
     with files.replacing(Path(folder, "config.json")) as file:
-        file.write((json.dumps(config, indent=2) + "\n").encode())
+        file.write(text)
+
+
+def _expect_short(text, what, advice):
+    if len(text) > LIMIT:
+        raise ValueError(f"{what}: expected at most {LIMIT:,} bytes, got {len(text):,}; {advice}")
 
 
 def read_config(folder):
@@ -188,26 +205,6 @@ def read_config(folder):
             "it is"
         )
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
-
-
-def rebuilt(config, folder):
-    """Build the system and load the training data of a run, from the recipe in `config`. Returns the pair.
-
-    Raises FileFormatError if the recipe or its data cannot be used. Raises ValueError if the recipe is None:
-    the system was made in Python code.
-    """
-    if config["recipe"] is None:
-        raise ValueError(
-            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
-            "dataset)"
-        )
-    recipe = Recipe(**config["recipe"])
-    try:
-        return recipe.build(), recipe.load()
-    except FileFormatError:  # this error already names the data file
-        raise
-    except ValueError as error:
-        raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
 def read_state(folder, config, system, dataset, about):
@@ -233,7 +230,7 @@ def read_state(folder, config, system, dataset, about):
     for word, names in wanted.items():
         got = config[word] if word == "classes" else sorted(config[word])
         if got != names:
-            expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
+            expected, there = (", ".join(map(readable, words))[:200] or "none" for words in (names, got))
             raise FileFormatError(
                 f"{Path(folder, 'config.json')}: {word}: expected {expected}, "
                 f"as the system and its data have them, got {there}; restore the file from a copy"
@@ -284,8 +281,13 @@ def rewind(folder, step):
 
 
 def line(record):
-    """One line of metrics.jsonl, in bytes: the dict `record` as JSON text with a newline."""
-    return (json.dumps(record) + "\n").encode()
+    """One line of metrics.jsonl, in bytes: the dict `record` as JSON text with a newline.
+
+    Raises ValueError if `read_metrics` could not read it again, because it has more than LIMIT bytes.
+    """
+    text = (json.dumps(record) + "\n").encode()
+    _expect_short(text, f"metrics.jsonl, step {record['step']:,}", "return fewer metrics, or shorter names")
+    return text
 
 
 def pictures(folder):
@@ -318,8 +320,9 @@ class OpenRun:
 
     folder, config   its folder, and the dict of its config.json
     system           the system at the run's last step
-    dataset          the training data
+    dataset          the training data, or the rows of them that the run keeps
     state            the State at the last step
+    missing          None if `dataset` is the training data; otherwise the reason why it is the kept rows
     """
 
     folder: Path
@@ -327,6 +330,7 @@ class OpenRun:
     system: object
     dataset: object
     state: checkpoint.State
+    missing: str | None = None
 
     def expect_samples(self):
         """Raise ValueError if the run's system draws no samples."""
@@ -341,25 +345,40 @@ class OpenRun:
         """Make a Sampler with the run's weights. Raises ValueError for a system that draws no samples.
 
         The weights of a network are their moving average, if there is one. Statistics of BatchNorm are
-        measured here.
+        measured here. Samples that are made from rows of the data are made from the rows that the run keeps,
+        so they are the same with and without the data.
         """
         self.expect_samples()
+        from_rows = set(self.system.made_from) - {"labels"}
+        dataset = self.dataset
+        if from_rows and self.missing is None and Path(self.folder, kept.FILE).exists():
+            dataset = kept.load(self.folder, self.config)
         return Sampler(
-            self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset
+            self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], dataset
         )
 
 
-def open_run(folder, system=None, dataset=None):
+def open_run(folder, system=None, dataset=None, whole=True):
     """Read a run from its folder. Returns an OpenRun.
 
-    system, dataset   needed only if the system was made in Python code: such a run has no recipe. None: both
-                      are made from the recipe
+    system    needed only if the system was made in Python code: such a run has no recipe. None: it is made
+              from the recipe
+    dataset   the training data of such a system; None: the rows of them that the run keeps
+    whole     True: the training data are read, if they are where the recipe says and as they were; False:
+              only the rows that the run keeps. A run draws equal samples with both
+
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """
     files.expect_path(folder, "folder")
     folder, config = Path(folder), read_config(folder)
+    missing = None
     if system is None:
-        system, dataset = rebuilt(config, folder)
-    about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
+        system, load = origin.rebuilt(config, folder)
+        dataset, missing = origin.find(folder, config, load, whole)
+    elif dataset is None:
+        dataset, missing = kept.load(folder, config), origin.KEPT
+    else:
+        origin.expect_equal(folder, config, dataset)
+    about = checkpoint.identity(system, config["data"], config["batch_size"], config["seed"])
     state = read_state(folder, config, system, dataset, about)
-    return OpenRun(folder, config, system.at(state.step), dataset, state)
+    return OpenRun(folder, config, system.at(state.step), dataset, state, missing)

@@ -11,6 +11,7 @@ from ..data.pixels import to_bytes
 from ..layers import Pass
 from ..layers.normalization import pooled
 from ..systems import Batch
+from .classes import numbers_of
 
 CHUNK = 250  # samples in one forward pass
 MEASURED = 20  # batches for the BatchNorm statistics
@@ -32,7 +33,7 @@ class Sampler:
 
     def __init__(self, system, params, seed, batch_size, dataset):
         self.system, self.params, self.dataset = system, params, dataset
-        self.classes = len(dataset.classes) if system.classes else 0
+        self.classes = len(names_of(system, dataset))
         found = {name: [] for name in system.drawers}
         for i in range(MEASURED):
             contexts = {
@@ -48,7 +49,7 @@ class Sampler:
     def batch(self, n, seed, labels=None):
         """The Batch from which the system makes n samples: random rows of the data, and labels.
 
-        labels   class numbers, repeated in this order until there are n; None: all classes in turn
+        labels   names or numbers of classes, repeated in this order until there are n; None: all in turn
 
         The Batch has only the columns of data that the system needs; it has labels only if the system has
         classes.
@@ -59,23 +60,28 @@ class Sampler:
             rows = self.dataset.rows(chosen, self.system.pixels)
             columns = {name: column for name, column in rows.items() if name in needed}
         if self.classes:
-            columns["labels"] = np.resize(np.arange(self.classes) if labels is None else labels, n)
+            columns["labels"] = np.resize(self.numbers(labels), n)
         return Batch(columns, number=n)
+
+    def numbers(self, labels=None):
+        """The class numbers of `labels`, a list: of names or numbers of classes. None: all class numbers.
+
+        Raises the errors of `classes.numbers_of`, also for labels of a system without classes.
+        """
+        every = list(range(self.classes))
+        return every if labels is None else numbers_of(labels, names_of(self.system, self.dataset))
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
         """Draw n samples. Returns x (n, ...) float32 in the system's pixel range, and the labels (n,).
 
-        labels   class numbers, repeated in this order until there are n; None: all classes in turn
+        labels   names or numbers of classes, repeated in this order until there are n; None: all in turn
         batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
 
-        In place of labels it returns None if the system has no classes. Raises ValueError for a label out of
-        range, or for labels of a system without classes.
+        The returned labels are class numbers, or None if the system has no classes. Raises the errors of
+        `numbers`.
         """
-        if labels is not None and not self.classes:
-            raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
-        if labels is not None and not all(0 <= label < self.classes for label in labels):
-            raise ValueError(f"labels: expected numbers from 0 to {self.classes - 1}, got {list(labels)}")
+        labels = None if labels is None else self.numbers(labels)
         batch = self.batch(n, seed, labels) if batch is None else batch
         inputs, pieces = self.system.inputs(batch, seed), []
         for i, start in enumerate(range(0, n, CHUNK)):
@@ -89,6 +95,14 @@ class Sampler:
             piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
             pieces.append(self.system.draw(self.params, piece, contexts)[0])
         return np.concatenate(pieces), batch.get("labels") if self.classes else None
+
+
+def names_of(system, dataset):
+    """The names of the classes of which the system draws samples, a tuple.
+
+    Without names in the data they are "0", "1", ...; for a system without classes there are none: ().
+    """
+    return (dataset.classes or tuple(map(str, range(system.classes)))) if system.classes else ()
 
 
 def can_be_drawn(system, dataset):
@@ -107,7 +121,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     sampler   a Sampler
     seed      the seed of the samples
     count     None: 10 for each class to draw; without classes 64 pictures or 2000 points
-    labels    the classes to draw; None: all
+    labels    names or numbers of the classes to draw; None: all
     title     text above points; pictures have none
 
     points                         drawn over points of the data
@@ -115,10 +129,12 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     other pictures with labels     one row for each class
     other pictures                 about as many rows as columns
     """
-    system, classes = sampler.system, sampler.dataset.classes
+    system = sampler.system
     like = sampler.dataset.columns[system.target]
+    if labels is not None:
+        labels = numbers_of(labels, names_of(system, sampler.dataset))
     if not count and sampler.classes:
-        count = 10 * len(set(labels or range(sampler.classes)))
+        count = 10 * (sampler.classes if labels is None else len(set(labels)))
     elif not count:
         count = 64 if is_pictures(like) else 2000
     batch = sampler.batch(count, seed, labels)
@@ -140,4 +156,5 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     table = np.full((len(rows), columns, *images.shape[1:]), plot.PAPER, np.uint8)
     for line, row in zip(table, rows):
         line[: len(row)] = row
-    return plot.grid(table.reshape(-1, *images.shape[1:]), columns, [classes[label] for label in shown])
+    names = plot.legible(names_of(system, sampler.dataset))
+    return plot.grid(table.reshape(-1, *images.shape[1:]), columns, [names[label] for label in shown])

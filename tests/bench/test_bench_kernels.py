@@ -136,9 +136,10 @@ def test_a_fast_form_is_marked_and_may_exceed_the_peak(bare, monkeypatch):
 @pytest.mark.skipif(ng.backend() == "reference", reason="the reference kernels have no fast form")
 def test_numgans_own_fast_form_is_found(bare):
     case = cases.Convolution("3x3 64-64", "forward", 8)
-    found = kernels._forms(case, case.arrays(np.float32))
-    assert found.keys() == {"direct", "fast"} and np.allclose(found["direct"], found["fast"], atol=1e-3)
-    assert kernels._forms(case, case.arrays(np.float64)).keys() == {"direct"}
+    with ng.use_backend("compiled"):  # only the C kernels have fast forms
+        found = kernels._forms(case, case.arrays(np.float32))
+        assert found.keys() == {"direct", "fast"} and np.allclose(found["direct"], found["fast"], atol=1e-3)
+        assert kernels._forms(case, case.arrays(np.float64)).keys() == {"direct"}
 
 
 def test_without_a_peak_there_is_no_share(numgan, bare, monkeypatch):

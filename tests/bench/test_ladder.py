@@ -363,7 +363,7 @@ def test_without_compiled_kernels_the_python_rungs_are_offered():
         print(ladder.table(ladder.report("matmul", 8)))"""
     out = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"NUMGAN_PURE": "1"},
+        env=os.environ | {"NUMGAN_PURE": "1", "NUMGAN_BACKEND": ""},
         capture_output=True,
         text=True,
         check=True,

@@ -44,7 +44,8 @@ def test_what_holds_it_exists(page):
         _selected(names.split())  # ValueError for a name that selects nothing
 
 
-def test_pictures_are_those_of_the_script_and_small():
+def test_pictures_are_those_of_the_script_and_small(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
     drawn = run_path(ROOT / "docs" / "draw_stability.py")["PICTURES"]
     pictures = list((ROOT / "docs").glob("stability-*.png"))
     assert {picture.name for picture in pictures} == {f"stability-{name}.png" for name in drawn}

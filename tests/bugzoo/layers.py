@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from bugzoo import Bug, layer_bug
+from bugzoo import Bug, class_bug
+from numgan import check_layer
+from numgan.checking.layer import CHECKS, title
+from numgan.checking.points import Case, outcome
 from numgan.layers import (
     AvgPool2d,
     Condition,
@@ -23,6 +26,22 @@ from numgan.layers import (
     Upsample,
 )
 from numgan.losses import softmax
+
+_checks = {title(check): check for check in CHECKS}
+
+
+def checks_of_layers(by, x):
+    """The check with this name, and all checks, of a layer with this input."""
+
+    def check(layer):
+        outcome(Case(layer, x, batch=5).point, _checks[by])
+
+    check.__name__ = by
+    return {"by": check, "every": lambda layer: check_layer(layer, x, batch=5)}
+
+
+def layer_bug(row, broken, healthy, by, x, *arguments, **settings):
+    return class_bug(row, broken, healthy, *arguments, **checks_of_layers(by, x), **settings)
 
 
 class LastInput(Dense):
@@ -381,8 +400,7 @@ LAYER_BUGS = [
             HalfRight.__doc__,
             lambda: Sequential(HalfRight(3, 2), ReLU()),
             lambda: Sequential(Dense(3, 2), LeakyReLU()),
-            by,
-            np.ones((2, 3)),
+            **checks_of_layers(by, np.ones((2, 3))),
         )
         for by in ("dx", "parameters")
     ),

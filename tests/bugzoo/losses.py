@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bugzoo import Bug
+from bugzoo import Bug, class_bug
+from numgan import check_loss, check_optimizer, gradcheck
 from numgan.losses import (
     AdversarialLoss,
     Curve,
@@ -17,7 +18,6 @@ from numgan.losses import (
     relativistic_average,
     relativistic_paired,
     softmax,
-    softmax_cross_entropy,
     wasserstein,
 )
 from numgan.losses import sigmoid as stable_sigmoid
@@ -25,18 +25,22 @@ from numgan.optimizers import SGD, Adam, RMSProp
 
 
 class DiagonalTangent(SoftmaxCrossEntropy):
+    """Softmax's Jacobian taken for its diagonal, in the tangent."""
+
     def tangent(self, y, ty, labels):
         p = softmax(y)
         return p * (1 - p) * ty / len(y)
 
 
 class NextLabel(SoftmaxCrossEntropy):
+    """The one-hot target is off by one class."""
+
     def __call__(self, y, labels):
         return super().__call__(y, labels)[0], super().__call__(y, (labels + 1) % y.shape[1])[1]
 
 
 class SharedMean(AdversarialLoss):
-    """Both means divided by the number of fakes."""
+    """Both means divided by one batch size, the number of fakes: right as long as they are equal."""
 
     def discriminator(self, real, fake):
         loss, dreal, dfake = super().discriminator(real, fake)
@@ -73,13 +77,15 @@ class HalfAGenerator(RelativisticAverage):
 
 
 class NoDecayInAdjoint(Adam):
+    """The adjoint forgets weight decay."""
+
     def adjoint(self, dp1, dstate1, cache):
         dp, dg, dstate = super().adjoint(dp1, dstate1, cache)
         return dp - self.weight_decay * dg, dg, dstate
 
 
 class DetachedMoment(Adam):
-    """The second moment taken for a constant."""
+    """The adjoint takes Adam's second moment for a constant."""
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         dg, (dm, _) = super()._rule_adjoint(dp1, dmoments, g, moments, step)
@@ -87,21 +93,21 @@ class DetachedMoment(Adam):
 
 
 class NoBiasCorrection(Adam):
-    """The adjoint without bias correction: invisible after a thousand steps."""
+    """The adjoint forgets bias correction: invisible after a thousand steps."""
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         return super()._rule_adjoint(dp1, dmoments, g, moments, 10**6)
 
 
 class PlainAdjoint(SGD):
-    """Nesterov's adjoint taken from the heavy ball."""
+    """Nesterov's adjoint is that of plain momentum, the heavy ball."""
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         return SGD(self.lr, self.momentum)._rule_adjoint(dp1, dmoments, g, moments, step)
 
 
 class ForgottenStep(SGD):
-    """step and update round differently."""
+    """The methods step and update round differently."""
 
     def step(self, p, g, state):
         p1, state1, cache = super().step(p, g, state)
@@ -109,7 +115,7 @@ class ForgottenStep(SGD):
 
 
 class ClippedBefore(RMSProp):
-    """Weights clipped before the update instead of after."""
+    """Weights are clipped before the update instead of after."""
 
     def update(self, p, g, state):
         np.clip(p, -self.clip, self.clip, out=p)
@@ -117,7 +123,7 @@ class ClippedBefore(RMSProp):
 
 
 class ClipWithoutMask(SGD):
-    """The adjoint lets a gradient through a clipped weight."""
+    """A clipped weight still passes its gradient on, in the adjoint."""
 
     def adjoint(self, dp1, dstate1, cache):
         return SGD(self.lr).adjoint(dp1, dstate1, cache)
@@ -150,49 +156,30 @@ _log_sigmoid = Curve(
 )
 _up = wasserstein.on_fake
 LOSS_BUGS = [
-    Bug(
-        13,
-        "softmax's Jacobian taken for its diagonal, in the tangent",
-        DiagonalTangent,
-        lambda: softmax_cross_entropy,
-        "check_loss",
-    ),
+    class_bug(13, DiagonalTangent, SoftmaxCrossEntropy, by=check_loss),
+    class_bug(27, NextLabel, SoftmaxCrossEntropy, by=check_loss),
     *(
-        Bug(
-            "own",
-            bug.__doc__,
-            lambda bug=bug, good=good: bug(*vars(good).values()),
-            lambda good=good: good,
-            "check_loss",
+        class_bug(row, broken, type(good), *vars(good).values(), by=check_loss)
+        for row, broken, good in (
+            ("own", DetachedMean, relativistic_average),
+            ("own", SwappedCounts, relativistic_average),
+            ("own", HalfAGenerator, relativistic_average),
+            ("own", StillReals, relativistic_paired),
+            (12, SharedMean, nonsaturating),
         )
-        for bug, good in (
-            (DetachedMean, relativistic_average),
-            (SwappedCounts, relativistic_average),
-            (HalfAGenerator, relativistic_average),
-            (StillReals, relativistic_paired),
-        )
-    ),
-    Bug(27, "the one-hot target is off by one class", NextLabel, lambda: softmax_cross_entropy, "check_loss"),
-    Bug(
-        12,
-        "both means divided by one batch size: right as long as they are equal",
-        lambda: SharedMean(*vars(nonsaturating).values()),
-        lambda: nonsaturating,
-        "check_loss",
     ),
     Bug(
         26,
         "the sign of a loss and of its gradient differ",
         lambda: replace(wasserstein, for_generator=Curve(_up.f, wasserstein.on_real.d, _up.dd)),
         lambda: wasserstein,
-        "check_loss",
+        by=check_loss,
     ),
     Bug(
         26,
         "the generator's loss has the wrong sign, and its gradient too",
         lambda: replace(wasserstein, for_generator=_up),
         lambda: wasserstein,
-        "value",
         value=_rises,
     ),
     Bug(
@@ -200,7 +187,6 @@ LOSS_BUGS = [
         "log(sigmoid(x)) without the stable form",
         lambda: replace(nonsaturating, on_real=_log_sigmoid),
         lambda: nonsaturating,
-        "value",
         value=_finite_at_a_thousand,
     ),
     Bug(
@@ -208,70 +194,27 @@ LOSS_BUGS = [
         "hinge's derivative on the wrong side of its kink",
         lambda: replace(hinge, on_real=replace(hinge.on_real, d=lambda a: -(1 - a < 0).astype(a.dtype))),
         lambda: hinge,
-        "check_loss",
+        by=check_loss,
     ),
     Bug(
         "own",
         "a loss without its second derivative",
         lambda: replace(minimax, on_fake=replace(minimax.on_fake, dd=np.zeros_like)),
         lambda: minimax,
-        "check_loss",
+        by=check_loss,
     ),
-    Bug(
-        "own",
-        "the adjoint forgets weight decay",
-        lambda: NoDecayInAdjoint(0.1, weight_decay=0.3),
-        lambda: Adam(0.1, weight_decay=0.3),
-        "check_optimizer",
-    ),
-    Bug(
-        "own",
-        "the adjoint takes Adam's second moment for a constant",
-        lambda: DetachedMoment(0.1),
-        lambda: Adam(0.1),
-        "check_optimizer",
-    ),
-    Bug(
-        "own",
-        "the adjoint forgets bias correction",
-        lambda: NoBiasCorrection(0.1),
-        lambda: Adam(0.1),
-        "check_optimizer",
-    ),
-    Bug(
-        "own",
-        "Nesterov's adjoint is that of plain momentum",
-        lambda: PlainAdjoint(0.1, 0.9, nesterov=True),
-        lambda: SGD(0.1, 0.9, nesterov=True),
-        "check_optimizer",
-    ),
-    Bug(
-        "own",
-        "step and update round differently",
-        lambda: ForgottenStep(0.1),
-        lambda: SGD(0.1),
-        "check_optimizer",
-    ),
-    Bug(
-        25,
-        "weights are clipped before the update",
-        lambda: ClippedBefore(0.1, clip=0.01),
-        lambda: RMSProp(0.1, clip=0.01),
-        "value",
-        value=_within_the_bound,
-    ),
-    Bug(
-        "own",
-        "a clipped weight still passes its gradient on",
-        lambda: ClipWithoutMask(0.1, clip=0.5),
-        lambda: SGD(0.1, clip=0.5),
-        "check_optimizer",
-    ),
+    class_bug("own", NoDecayInAdjoint, Adam, 0.1, weight_decay=0.3, by=check_optimizer),
+    class_bug("own", DetachedMoment, Adam, 0.1, by=check_optimizer),
+    class_bug("own", NoBiasCorrection, Adam, 0.1, by=check_optimizer),
+    class_bug("own", PlainAdjoint, SGD, 0.1, 0.9, nesterov=True, by=check_optimizer),
+    class_bug("own", ForgottenStep, SGD, 0.1, by=check_optimizer),
+    class_bug(25, ClippedBefore, RMSProp, 0.1, clip=0.01, value=_within_the_bound),
+    class_bug("own", ClipWithoutMask, SGD, 0.1, clip=0.5, by=check_optimizer),
     Bug(
         32,
         "an error on the other side: half the gradient",
         lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), np.arange(1.0, 4)),
         lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), 2 * np.arange(1.0, 4)),
-        "gradcheck",
+        by=lambda given: gradcheck(*given),
     ),
 ]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bugzoo import Bug, layer_bug
+from bugzoo import Bug
+from bugzoo.layers import checks_of_layers, layer_bug
 from numgan.layers import (
     BatchNorm,
     Conv2d,
@@ -174,8 +175,7 @@ NORMALIZATION_BUGS = [
             broken.__doc__,
             lambda broken=broken: _behind_weights(broken),
             lambda: _behind_weights(VirtualBatchNorm),
-            by,
-            (3,),
+            **checks_of_layers(by, (3,)),
         )
         for broken, by in ((DetachedReference, "parameters"), (StillReference, "tangent forward"))
     ),

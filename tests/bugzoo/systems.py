@@ -3,14 +3,23 @@
 from dataclasses import fields, replace
 
 import numpy as np
+from penalty_cases import without_penalty
 
 from bugzoo import Bug
-from numgan.checking.system import SystemPoint
+from numgan import check_system
+from numgan.checking.system import (
+    SystemPoint,
+    check_objective,
+    frozen_networks_compute_no_weight_gradient,
+    given_fakes_change_nothing,
+    objectives_are_pure,
+    the_generator_learns_from_the_discriminator,
+)
 from numgan.core.randomness import derive
 from numgan.layers import Pass
 from numgan.losses import minimax, wasserstein
 from numgan.systems import Result, build
-from numgan.systems.games import conditional, dcgan, gan, wgan
+from numgan.systems.games import conditional, dcgan, gan, wgan, wgan_gp
 
 
 def planted(system, kind):
@@ -170,6 +179,25 @@ class SwappedMetrics(gan.GAN):
         return replace(result, metrics={"D(x)": result.metrics["D(G(z))"], "D(G(z))": result.metrics["D(x)"]})
 
 
+class NeverAdded(wgan_gp.WGANGP):
+    """The penalty is in the loss, its gradient is not in the critic's."""
+
+    def critic(self, params, batch, seed, fakes=None):
+        return replace(
+            super().critic(params, batch, seed, fakes),
+            gradients=without_penalty(self).critic(params, batch, seed, fakes).gradients,
+        )
+
+
+class Climbing(wgan_gp.WGANGP):
+    """The critic ascends on its penalty."""
+
+    def critic(self, params, batch, seed, fakes=None):
+        right = super().critic(params, batch, seed, fakes)
+        free = without_penalty(self).critic(params, batch, seed, fakes).gradients["D"]
+        return replace(right, gradients={"D": free.like(2 * free.vector - right.gradients["D"].vector)})
+
+
 def _curves_have_their_names(system):
     """D that has learned for a few steps believes in data more than in samples."""
     point = SystemPoint(system, real=32, fake=32)
@@ -179,30 +207,69 @@ def _curves_have_their_names(system):
     assert metrics["D(x)"] > metrics["D(G(z))"] + 0.1
 
 
-_gan, _wgan, _dcgan = (
-    (lambda: build("gan", "digits", 0.02)),
-    (lambda: build("wgan", "digits", 0.02)),
-    (lambda: build("dcgan", "digits", 0.03)),
-)
-_cond = lambda: build("conditional", "digits", 0.03)
-_system = lambda row, kind, base, by, value=None: Bug(
-    row, kind.__doc__.strip(), lambda: planted(base(), kind), base, by, value=value
-)
+def gradient_of(name):
+    """The check of the gradient of this objective."""
+
+    def check(system):
+        check_objective(system, name)
+
+    check.__name__ = f"gradient of {name}"
+    return check
+
+
+def holds(clause):
+    """The check that the system keeps this clause of the contract."""
+
+    def check(system):
+        clause(SystemPoint(system))
+
+    check.__name__ = clause.__name__
+    return check
+
+
+def system_bug(row, broken, base, by=None, value=None):
+    """A system broken in one place; what is wrong with it is its docstring."""
+    every = None if value else check_system
+    return Bug(row, broken.__doc__.strip(), lambda: planted(base(), broken), base, by, value, every)
+
+
+def _gan():
+    return build("gan", "digits", 0.02)
+
+
+def _wgan():
+    return build("wgan", "digits", 0.02)
+
+
+def _wgan_gp():
+    return build("wgan_gp", "digits", 0.02)
+
+
+def _dcgan():
+    return build("dcgan", "digits", 0.03)
+
+
+def _conditional():
+    return build("conditional", "digits", 0.03)
+
+
 SYSTEM_BUGS = [
-    _system(2, LostCache, _gan, "gradient of G"),
-    _system(2, LostCache, _gan, "the_generator_learns_from_the_discriminator"),
-    _system(3, AroundD, _gan, "gradient of G"),
-    _system(3, AroundD, _gan, "the_generator_learns_from_the_discriminator"),
-    _system(5, NotFrozen, _gan, "frozen_networks_compute_no_weight_gradient"),
-    _system(1, OneCache, _gan, "gradient of D"),
-    _system(10, FakeOnly, _gan, "gradient of D"),
-    _system(12, SwappedMeans, _wgan, "gradient of D"),
-    _system(24, TwoLosses, _gan, "gradient of G"),
-    _system("own", Together, _dcgan, "gradient of D"),
-    _system("own", OtherNoise, _gan, "given_fakes_change_nothing"),
-    _system(33, LoggingRescales, _gan, "gradient of D"),
-    _system("own", PlottingRescales, _gan, "objectives_are_pure"),
-    _system("own", StepCounter, _gan, "objectives_are_pure"),
-    _system(27, WrongLabels, _cond, "gradient of G"),
-    _system(31, SwappedMetrics, _gan, "value", _curves_have_their_names),
+    system_bug(2, LostCache, _gan, gradient_of("G")),
+    system_bug(2, LostCache, _gan, holds(the_generator_learns_from_the_discriminator)),
+    system_bug(3, AroundD, _gan, gradient_of("G")),
+    system_bug(3, AroundD, _gan, holds(the_generator_learns_from_the_discriminator)),
+    system_bug(5, NotFrozen, _gan, holds(frozen_networks_compute_no_weight_gradient)),
+    system_bug(1, OneCache, _gan, gradient_of("D")),
+    system_bug(10, FakeOnly, _gan, gradient_of("D")),
+    system_bug(12, SwappedMeans, _wgan, gradient_of("D")),
+    system_bug(24, TwoLosses, _gan, gradient_of("G")),
+    system_bug("own", Together, _dcgan, gradient_of("D")),
+    system_bug("own", OtherNoise, _gan, holds(given_fakes_change_nothing)),
+    system_bug(33, LoggingRescales, _gan, gradient_of("D")),
+    system_bug("own", PlottingRescales, _gan, holds(objectives_are_pure)),
+    system_bug("own", StepCounter, _gan, holds(objectives_are_pure)),
+    system_bug(27, WrongLabels, _conditional, gradient_of("G")),
+    system_bug("own", NeverAdded, _wgan_gp, gradient_of("D")),
+    system_bug("own", Climbing, _wgan_gp, gradient_of("D")),
+    system_bug(31, SwappedMetrics, _gan, value=_curves_have_their_names),
 ]

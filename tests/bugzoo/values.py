@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bugzoo import Bug
+from bugzoo import Bug, class_bug
 from numgan import _kernels as kernels
 from numgan import data
 from numgan.data import Batches, modes, ring
@@ -95,22 +95,14 @@ def _right_in_both_dtypes_and_layouts(product):
 
 _digits = data.load("digits")
 VALUE_BUGS = [
-    Bug(17, _seven.__doc__, lambda: _seven, lambda: ring, "value", value=_every_mode_has_its_share),
-    Bug(
-        18,
-        FirstRows.__doc__,
-        lambda: FirstRows(20, 4, seed=1),
-        lambda: Batches(20, 4, seed=1),
-        "value",
-        value=_every_row_once_an_epoch,
-    ),
+    Bug(17, _seven.__doc__, lambda: _seven, lambda: ring, value=_every_mode_has_its_share),
+    class_bug(18, FirstRows, Batches, 20, 4, seed=1, value=_every_row_once_an_epoch),
     *(
         Bug(
             30,
             broken.__doc__,
             lambda broken=broken: broken,
             lambda: kernels.matmul,
-            "value",
             value=_right_in_both_dtypes_and_layouts,
         )
         for broken in (_without_flags, _zero_in_float32)
@@ -121,7 +113,6 @@ VALUE_BUGS = [
             f"a checkpoint without {text}",
             lambda part=part: _resuming(part),
             _resuming,
-            "value",
             value=_stopping_changes_nothing,
         )
         for part, text in (
@@ -135,7 +126,6 @@ VALUE_BUGS = [
         "BatchNorm's eps was given the momentum's value",
         lambda: BatchNorm(3, eps=0.8),
         lambda: BatchNorm(3),
-        "value",
         value=_epsilon_is_small,
     ),
 ]

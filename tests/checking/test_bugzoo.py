@@ -5,19 +5,32 @@ test_mutations.py every derivative of the library is negated, doubled and droppe
 """
 
 import pytest
-from bugzoo import all_checks, caught
+from bugzoo.consensus import CONSENSUS_BUGS
 from bugzoo.layers import LAYER_BUGS, SquareOnly
 from bugzoo.losses import LOSS_BUGS
 from bugzoo.normalization import NORMALIZATION_BUGS
+from bugzoo.penalties import PENALTY_BUGS
+from bugzoo.regularizers import REGULARIZER_BUGS
 from bugzoo.systems import SYSTEM_BUGS, SwappedMeans, planted
 from bugzoo.values import VALUE_BUGS
 
 from numgan import check_layer, check_system
 from numgan.checking import differences
-from numgan.core.errors import GradientError
 from numgan.systems import build
 
-BUGS = LAYER_BUGS + NORMALIZATION_BUGS + LOSS_BUGS + SYSTEM_BUGS + VALUE_BUGS
+BUGS = [
+    *LAYER_BUGS,
+    *NORMALIZATION_BUGS,
+    *LOSS_BUGS,
+    *PENALTY_BUGS,
+    *REGULARIZER_BUGS,
+    *CONSENSUS_BUGS,
+    *SYSTEM_BUGS,
+    *VALUE_BUGS,
+]
+each_bug = pytest.mark.parametrize(
+    "bug", BUGS, ids=lambda bug: f"{bug.row}: {bug.text[:70]} [{bug.check.__name__}]"
+)
 
 
 def test_the_square_kernel_bug_hides_behind_a_square_kernel():
@@ -32,12 +45,16 @@ def test_exchanged_batch_sizes_hide_behind_equal_ones():
     )
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.row}: {bug.text[:70]} [{bug.by}]")
+@each_bug
 def test_a_planted_bug_is_caught(bug, monkeypatch):
     monkeypatch.setattr(differences, "LOCATE", 0)  # to find the wrong entries of a system takes long
-    with pytest.raises(AssertionError if bug.value else GradientError):
-        caught(bug, bug.plant())
-    all_checks(bug, bug.healthy())
+    with pytest.raises(bug.error):
+        bug.check(bug.plant())
+
+
+@each_bug
+def test_without_the_bug_every_check_passes(bug):
+    (bug.every or bug.check)(bug.healthy())
 
 
 def test_the_menagerie_is_large_enough():

@@ -40,7 +40,6 @@ def longer(monkeypatch):
     record = Record.of(Longer)
     config = replace(runs.CONFIG, fields=runs.CONFIG.fields | {"recipe": Maybe(record)})
     monkeypatch.setattr(recipes, "Recipe", Longer)
-    monkeypatch.setattr(runs, "Recipe", Longer)
     monkeypatch.setattr(runs, "CONFIG", config)
 
 

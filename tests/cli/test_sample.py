@@ -20,7 +20,13 @@ def test_sample_draws_a_picture_or_arrays(numgan, folder):
     code, out, _ = numgan(
         "sample", run, "--labels", "3,7", "--count", 6, "--seed", 5, "--out", "two.npz", "--json"
     )
-    assert code == 0 and json.loads(out) == {"run": str(run), "seed": 5, "file": "two.npz", "labels": [3, 7]}
+    assert code == 0 and json.loads(out) == {
+        "run": str(run),
+        "seed": 5,
+        "file": "two.npz",
+        "labels": [3, 7],
+        "classes": ["3", "7"],
+    }
     with np.load("two.npz") as file:
         assert (
             file["x"].shape == (6, 8, 8, 1)

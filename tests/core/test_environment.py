@@ -133,7 +133,7 @@ def test_every_function_that_draws_axes_is_drawn_so():
 def test_names_of_files_are_shown_as_letters():
     from numgan.plot.figure import plainly, readable
 
-    assert readable("a\nb\udcc3\udc84\ud800\x07") == "a bÄ? " and plainly("a$b$") == r"a\$b\$"
+    assert readable("a\nb\udcc3\udc84\ud800\x07\u3000") == r"a\nbÄ?\x07 " and plainly("a$b$") == r"a\$b\$"
     black = np.zeros((1, 8, 8, 1), np.uint8)
     assert plot.grid(black, 1, ["\udcc3\udc84"]).tobytes() == plot.grid(black, 1, ["Ä"]).tobytes()
     assert plot.curves(RECORDS, r"photos $a$ \frac").tobytes() != plot.curves(RECORDS, "photos").tobytes()

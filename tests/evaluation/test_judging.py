@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,3 +181,12 @@ def test_pictures_that_a_judge_cannot_see(cache, change, words):
     judge = judging.open_judge("digits", progress=False)
     with pytest.raises(ValueError, match=words):
         judging.features(judge, change(judging.as_seen(judge, data.load("digits").x[:3])))
+
+
+def test_a_judge_whose_data_are_gone_has_no_held_out_figures(monkeypatch):
+    def gone(recipe, split="train"):
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(judging.Recipe, "load", gone)
+    recipe = {"system": "classifier", "preset": "digits", "data": "digits"}
+    assert judging.held_out(SimpleNamespace(config={"recipe": recipe})) is None

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled
 from numgan._kernels.arguments import ARGUMENTS
 
 HEADER = Path(kernels.__file__).parent / "c" / "arguments.h"
-
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 
 
 def enums():

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kernel_marks import needs_compiled
 
 import numgan as ng
 from numgan import _kernels as kernels
-from numgan._kernels import compiled
-
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 
 
 class Lying(np.ndarray):

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kernel_cases import FAST, convolution, layouts, normal, whatever_fits
+from kernel_marks import needs_compiled
 
 import numgan
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 ALL = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
 # --- the tables ---------------------------------------------------------------------------------------------
@@ -326,9 +324,16 @@ def test_what_does_not_pay_is_direct(case, ran):
     assert ran == ALL
 
 
+@pytest.fixture
+def on_compiled():
+    """The C kernels, because only they have fast forms."""
+    with numgan.use_backend("compiled"):
+        yield
+
+
 @needs_compiled
 @pytest.mark.parametrize("case", FAST[:4], ids=str)
-def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch):
+def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch, on_compiled):
     calls = passes(case)
     fast = [getattr(kernels, name)(*arguments) for name, arguments in calls]
     with kernels.use_fast_convolutions(False):
@@ -343,7 +348,7 @@ def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch):
 
 
 @needs_compiled
-def test_the_switch_nests_and_exceptions_restore_it():
+def test_the_switch_nests_and_exceptions_restore_it(on_compiled):
     assert numgan.fast_convolutions()
     with numgan.use_fast_convolutions(False):
         assert not numgan.fast_convolutions()

@@ -5,14 +5,12 @@ import inspect
 import numpy as np
 import pytest
 from kernel_cases import CONVOLUTIONS, convolution
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
 BUILT = {"compiled": compiled, "cython": kernels._modules["cython"]}
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 
 
 @pytest.mark.parametrize("name", kernels.KERNELS)

@@ -23,21 +23,21 @@ from kernel_cases import (
     CONVOLUTIONS,
     DTYPES,
     LAYOUTS,
+    OTHER_SETS,
     POOLS,
     PRODUCTS,
     ROUNDING,
     convolution,
     layouts,
     normal,
+    passes_with,
 )
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
 BUILT = {"compiled": compiled, "cython": kernels._modules["cython"]}
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
 every_backend = pytest.mark.parametrize(
     "backend",
     [
@@ -422,33 +422,16 @@ def test_pool_is_exact(kernel, stride, padding, layout, dtype):
     np.testing.assert_array_equal(got, reference.max_pool2d_gradient(dy, index, (13, 11)))
 
 
-others = [isa for isa in compiled._core.isas() if isa != compiled._core.isa()] if compiled else []
 HERE = Path(__file__).parent
 
 
 @needs_compiled
-@pytest.mark.parametrize("isa", others or ["baseline"])
+@pytest.mark.parametrize("isa", OTHER_SETS or ["baseline"])
 def test_every_instruction_set(isa):
     """Shapes, layouts, special values, threads and fast convolutions, with every other instruction set."""
     files = [HERE / f"test_{name}.py" for name in ("kernels", "fast_convolutions", "threads")]
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            *files,
-            "-k",
-            "(ugly or worst or nan or bits or no_channels or fast) and not cython",
-        ],
-        env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
+    words = "(ugly or worst or nan or bits or no_channels or fast) and not cython"
+    passes_with(isa, files, words)
 
 
 @needs_compiled

@@ -8,12 +8,11 @@ import sys
 import numpy as np
 import pytest
 from kernel_cases import python
+from kernel_marks import needs_compiled
 
 from numgan._kernels import compiled
 
-pytestmark = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
+pytestmark = needs_compiled
 F4 = np.dtype(np.float32)
 MB = 1 << 20
 

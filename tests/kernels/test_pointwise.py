@@ -12,6 +12,8 @@ import sys
 
 import numpy as np
 import pytest
+from kernel_cases import DTYPES, OTHER_SETS, ROUNDING, normal, passes_with
+from kernel_marks import needs_compiled
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
@@ -19,27 +21,8 @@ from numgan.core.parameters import gather
 from numgan.layers import Dense, LeakyReLU, Pass, Sequential, Tanh
 from numgan.optimizers import SGD, Adam, RMSProp
 
-DTYPES = [np.float32, np.float64]
-ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
 SIZES = [0, 1, 3, 61, 64, 1009, 70001]
 THREADS = 1, 2, 3, 4, 7
-
-needs_compiled = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
-
-
-@pytest.fixture
-def threads(monkeypatch):
-    """Give even small work to threads, and put their number back afterwards."""
-    before = compiled.num_threads()
-    monkeypatch.setattr(compiled.calls, "_SMALL", 0)
-    yield compiled.set_num_threads
-    compiled.set_num_threads(before)
-
-
-def normal(rng, dtype, *shape):
-    return rng.standard_normal(shape).astype(dtype)
 
 
 def near(got, expected, scale, k=4):
@@ -447,32 +430,10 @@ def test_update_steps_and_tells():
 
 
 @needs_compiled
-@pytest.mark.parametrize(
-    "isa",
-    [i for i in compiled._core.isas() if i != compiled._core.isa()] or ["baseline"]
-    if compiled
-    else ["baseline"],
-)
+@pytest.mark.parametrize("isa", OTHER_SETS or ["baseline"])
 def test_every_instruction_set(isa):
     """The tests of values and bits again, with every other instruction set of this processor."""
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            __file__,
-            "-k",
-            "definition or bits or average or finite or variance",
-        ],
-        env={**os.environ, "NUMGAN_ISA": isa},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
+    passes_with(isa, [__file__], "definition or bits or average or finite or variance")
 
 
 @pytest.mark.parametrize(

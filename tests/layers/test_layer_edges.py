@@ -213,7 +213,7 @@ def test_a_context_is_handed_down_with_its_seed_statistics_and_reference():
 def test_dropout_scales_what_it_keeps():
     x = np.full((40, 50), 3.0, np.float32)
     for rate in (0.25, 0.75):
-        y, mask = Dropout(rate).forward({}, x, Pass(1))
+        y, (mask,) = Dropout(rate).forward({}, x, Pass(1))
         kept = y != 0
         assert np.allclose(y[kept], 3 / (1 - rate)) and abs(kept.mean() - (1 - rate)) < 0.05
         assert mask.dtype == y.dtype == np.float32
@@ -386,9 +386,9 @@ def test_a_border_of_four_widths_is_put_where_it_belongs():
     assert y[0, :, :, 0].tolist() == [[4, 5, 6, 5, 4], [1, 2, 3, 2, 1], [4, 5, 6, 5, 4]]
     y, _ = Crop((0, 1, 1, 0)).forward({}, x)
     assert y[0, :, :, 0].tolist() == [[2, 3]]
-    dx = Crop((0, 1, 1, 0)).backward(np.ones((1, 1, 2, 1)), None)[0]
+    dx = Crop((0, 1, 1, 0)).backward(np.ones((1, 1, 2, 1)), (None,))[0]
     assert dx[0, :, :, 0].tolist() == [[0, 1, 1], [0, 0, 0]]
-    dx = Pad((1, 0, 0, 2), "reflect").backward(np.ones((1, 3, 5, 1)), None)[0]
+    dx = Pad((1, 0, 0, 2), "reflect").backward(np.ones((1, 3, 5, 1)), (None,))[0]
     assert dx[0, :, :, 0].tolist() == [[2, 2, 1], [4, 4, 2]]
 
 

@@ -348,7 +348,7 @@ def test_a_linear_map_without_its_map_is_refused():
         pass
 
     message = said(TypeError, Own().forward, {}, ones(2, 3))
-    assert message == "Own(): define apply(self, x, context) -> (y, cache)"
+    assert message == "Own(): define apply(self, x, context) -> (y, kept)"
 
 
 @pytest.mark.parametrize("net", [Sequential, Parallel, Residual, Skip, Condition])

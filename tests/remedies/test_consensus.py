@@ -1,13 +1,12 @@
 """Consensus optimisation.
 
-The Dirac game in closed form, second order in both players, what it costs, and planted bugs.
+The Dirac game in closed form, second order in both players, and what it costs.
 """
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted_bug import Bug
+from bugzoo.consensus import NETWORKS, StillFakes, with_networks
+from consensus_cases import dirac, dirac_game
 
 from numgan import Consensus, build, check_consensus, kernel_calls, losses
 from numgan.checking.cases import GAMES
@@ -16,37 +15,9 @@ from numgan.checking.layer_cases import CRITICS
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import derive
-from numgan.layers import Dense, Dropout, Pass, Sequential, Softplus, Tanh
+from numgan.layers import Dense, Dropout, Pass, Sequential, Tanh
 from numgan.networks import mlp
 from numgan.systems import Batch
-
-
-def _sigmoid(y):
-    return 1 / (1 + np.exp(-y))
-
-
-def _dirac(psi, theta, dtype=np.float64):
-    """D(x) = psi x against G(z) = theta z, at z = 1 and the real sample 0: the arguments of Consensus.
-
-    Mescheder et al. 2018, section 2.
-    """
-    D, G = Dense(1, 1, bias=False), Dense(1, 1, bias=False)
-    params = Parameters(np.array([psi], dtype), D.layout), Parameters(np.array([theta], dtype), G.layout)
-    return D, G, *params, np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
-
-
-def dirac(consensus):
-    """With the minimax loss v = s (theta, -psi), s = sigmoid(psi theta).
-
-    R = weight/2 s^2 r, r = psi^2 + theta^2.
-    """
-    for psi, theta in ((-1.0, 1.0), (0.7, 0.3), (0.2, -1.3)):
-        value, (dpsi, dtheta), (v_psi, v_theta) = consensus(*_dirac(psi, theta))
-        s, r = _sigmoid(psi * theta), psi**2 + theta**2
-        assert np.allclose((v_psi.vector, v_theta.vector), [[s * theta], [-s * psi]], rtol=1e-12)
-        assert np.isclose(value, 1.5 * s**2 * r, rtol=1e-12)
-        assert np.isclose(dpsi.vector, 3 * (s**2 * psi + s**2 * (1 - s) * theta * r), rtol=1e-12)
-        assert np.isclose(dtheta.vector, 3 * (s**2 * theta + s**2 * (1 - s) * psi * r), rtol=1e-12)
 
 
 def test_closed_form_of_the_dirac_game():
@@ -59,7 +30,7 @@ def test_the_dirac_game_converges_with_consensus_only():
     Radius 3.097 without and 2.6e-10 with weight 1, by the two scalar equations.
     """
     for weight, radius in ((0.0, 3.097), (1.0, 2.6e-10)):
-        D, G, *params, real, z = _dirac(-1.0, 1.0)
+        D, G, *params, real, z = dirac_game(-1.0, 1.0)
         for _ in range(500):
             _, gradients, v = Consensus(weight, losses.minimax)(D, G, *params, real, z)
             params = [
@@ -189,7 +160,7 @@ def test_what_is_refused():
         TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"
     ):
         Consensus(1.0, losses.l2)
-    D, G, phi, theta, real, z = right = _dirac(1.0, 1.0)
+    D, G, phi, theta, real, z = right = dirac_game(1.0, 1.0)
     for place, name, kind, wrong in (
         (0, "D", "Layer", {"D": D}),
         (1, "G", "Layer", "Dense"),
@@ -215,159 +186,10 @@ def test_what_is_refused():
                 Consensus()(D, G, phi, theta, *at)
 
 
-# ---- planted bugs
-
-
-def _changed(text, change):
-    """A class whose call is what `change` makes of (consensus, right value, right gradients, v, the
-    arguments).
-    """
-    return type(
-        "Planted",
-        (Consensus,),
-        {"__doc__": text, "__call__": lambda self, *at: change(self, *Consensus.__call__(self, *at), at)},
-    )
-
-
-def _times(gradients, **factors):
-    return tuple(g.like(factors.get(name, 1) * g.vector) for name, g in zip("DG", gradients, strict=True))
-
-
-class StillFakes(Sequential):
-    """D is not told that the fakes move as G moves"""
-
-    def tangent_forward(self, tx, cache, tp=None):
-        ty, tcache = super().tangent_forward(tx, cache, tp)
-        return np.zeros_like(ty), tcache
-
-
-class NothingReachesG(Sequential):
-    """The mixed derivative of L_D never arrives at G"""
-
-    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return None if tdx is None else np.zeros_like(tdx), tdp
-
-
-class WeightsStandStill(Sequential):
-    """tW is left out in tdx"""
-
-    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        still = tuple((tc[0], None) if isinstance(tc, tuple) else tc for tc in tcache)
-        return super().tangent_backward(dy, tdy, cache, still, frozen, need_dx)
-
-
-class Flat(losses.AdversarialLoss):
-    """The losses' own curvature is left out: dlogits stand still"""
-
-    def discriminator_tangent(self, real, fake, treal, tfake):
-        return np.zeros_like(real), np.zeros_like(fake)
-
-    def generator_tangent(self, fake, tfake):
-        return np.zeros_like(fake)
-
-
-class ZeroSum(losses.AdversarialLoss):
-    """G's curvature is taken for minus D's, as if the game were a zero-sum one"""
-
-    def generator_tangent(self, fake, tfake):
-        return -self.on_fake.tangent(fake, tfake)
-
-
-_loss = losses.nonsaturating
-_networks = {"D": mlp(3, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
-exact = lambda consensus, networks=_networks: check_consensus(
-    consensus, networks["D"], networks["G"], (2,), slow=False
-)
-with_networks = lambda networks: exact(Consensus(3.0, _loss), networks)
-with_loss = lambda loss: exact(Consensus(3.0, loss))
-
-
-BUGS = [
-    *(
-        Bug(kind.__doc__, kind(3.0, losses.minimax), Consensus(3.0, losses.minimax), by)
-        for kind, by in [
-            (
-                _changed("no factor 1/2", lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v)),
-                dirac,
-            ),
-            (
-                _changed(
-                    "factor 1/2 in the value only",
-                    lambda self, value, g, v, at: (value, _times(g, D=2, G=2), v),
-                ),
-                exact,
-            ),
-            (
-                _changed(
-                    "the weight in the value only",
-                    lambda self, value, g, v, at: (value, _times(g, D=1 / 3, G=1 / 3), v),
-                ),
-                exact,
-            ),
-            (
-                _changed(
-                    "|v|, not its square",
-                    lambda self, value, g, v, at: (
-                        np.sqrt(2 * value / 3),
-                        _times(g, D=1 / np.sqrt(6 * value), G=1 / np.sqrt(6 * value)),
-                        v,
-                    ),
-                ),
-                dirac,
-            ),
-            (_changed("G climbs", lambda self, value, g, v, at: (value, _times(g, G=-1), v)), exact),
-            (_changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v)), exact),
-            (_changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v)), exact),
-            (
-                _changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v)),
-                exact,
-            ),
-            (
-                _changed(
-                    "v_theta is left out of the value",
-                    lambda self, value, g, v, at: (1.5 * np.square(v[0].vector).sum(), g, v),
-                ),
-                exact,
-            ),
-        ]
-    ),
-    *(
-        Bug(f"{kind.__doc__} ({name})", {**_networks, name: kind(*_networks[name])}, _networks, with_networks)
-        for kind, name in (
-            (StillFakes, "D"),
-            (NothingReachesG, "D"),
-            (WeightsStandStill, "D"),
-            (WeightsStandStill, "G"),
-        )
-    ),
-    *(Bug(kind.__doc__, kind(**vars(_loss)), _loss, with_loss) for kind in (Flat, ZeroSum)),
-    Bug(
-        "D's curvature on real samples is left out",
-        replace(_loss, on_real=replace(_loss.on_real, dd=np.zeros_like)),
-        _loss,
-        with_loss,
-    ),
-]
-
-
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.text[:70])
-def test_a_planted_bug_is_caught(bug):
-    with pytest.raises((AssertionError, GradientError)):
-        bug.by(bug.planted)
-
-
-@pytest.mark.parametrize(
-    "by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values()
-)
-def test_without_the_bug_the_same_check_passes(by, healthy):
-    by(healthy)
-
-
 def test_the_message_names_player_and_parameter():
     with pytest.raises(
         GradientError,
         match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\)"
         r".*gradient of 0.W of D is wrong.*check_consensus\(",
     ):
-        with_networks({**_networks, "D": StillFakes(*_networks["D"])})
+        with_networks({**NETWORKS, "D": StillFakes(*NETWORKS["D"])})

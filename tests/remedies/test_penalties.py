@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bugzoo.penalties import OrdinaryBackward
 from penalty_cases import (
     closed_form,
     linear,
@@ -18,6 +19,7 @@ from numgan import build, check_penalty, gradcheck, kernel_calls
 from numgan.checking.cases import PENALTIES
 from numgan.checking.layer_cases import CRITICS
 from numgan.checking.system import SystemPoint, check_objective
+from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
 from numgan.layers import BatchNorm, Dense, Layer, LeakyReLU, Sequential, Tanh
 from numgan.networks import dcgan_discriminator, mlp
@@ -253,3 +255,11 @@ def test_the_penalty_itself_is_a_function_of_g():
     g = np.random.default_rng(2).standard_normal((5, 2, 3))
     for of in (penalty.of for penalty in PENALTIES.values() if hasattr(penalty, "of")):
         assert gradcheck(lambda g, of=of: of(g)[0], g, of(g)[1]).max_error <= 1e-6
+
+
+def test_the_message_names_penalty_critic_and_parameter():
+    with pytest.raises(
+        GradientError,
+        match=r"(?s)OrdinaryBackward\(weight=10.0.*gradient of 0.W is wrong.*numgan.check_penalty\(",
+    ):
+        check_penalty(OrdinaryBackward(10.0), mlp(3, 4, 1, activation=Tanh), (3,))

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from bugzoo.regularizers import DetachedWeights, roth_bug
 from regularizer_cases import (
     around,
     each_sample_alone,
@@ -18,10 +19,10 @@ from regularizer_cases import (
 import numgan as ng
 from numgan import R1, R2, GradientPenalty, Lazy, Roth, check_penalty, kernel_calls
 from numgan.checking.layer_cases import CRITICS
-from numgan.core.errors import NonFiniteError
+from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import stream
-from numgan.layers import Dense, Pack, Pass, Sequential, Tanh
+from numgan.layers import Dense, LeakyReLU, Pack, Pass, Sequential, Tanh
 from numgan.networks import dcgan_discriminator, mlp
 from numgan.optimizers.schedules import Exponential
 from numgan.remedies.penalties import perturbed
@@ -281,3 +282,14 @@ def test_points_around_real_samples():
     )
     assert np.allclose(perturbed(x, stream(1)), perturbed(x.astype(np.float64), stream(1)), atol=1e-6)
     assert np.array_equal(perturbed(x, stream(1), scale=0.0), x)
+
+
+def test_the_message_names_penalty_critic_and_parameter():
+    with pytest.raises(
+        GradientError,
+        match=r"(?s)DetachedWeights\(weight=2.0\) on .*gradient of .* is wrong.*numgan.check_penalty\(",
+    ):
+        check_penalty(DetachedWeights(2.0), mlp(3, 4, 1, activation=LeakyReLU), (3,))
+    wrong = roth_bug("u halved", on_fake=lambda self, g, y, value, v, u: (value, v, u / 2))
+    with pytest.raises(GradientError, match="derivative in y on fake is wrong"):
+        check_penalty(wrong.plant(), mlp(3, 4, 1, activation=Tanh), (3,))

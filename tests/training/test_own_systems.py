@@ -218,7 +218,7 @@ def test_arguments_are_checked_before_anything_is_written(words, message, tmp_pa
 
 def test_a_description_that_could_not_be_read_again_is_refused(tmp_path):
     with pytest.raises(ValueError, match="description of the run of at most 65,536 bytes, got 7"):
-        loop.train(small(), Dataset("a" * 70_000, FEW.x), tmp_path / "run", steps=1, progress=False)
+        train(small(change="a" * 70_000), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

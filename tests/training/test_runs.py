@@ -27,6 +27,7 @@ def test_the_run_folder(tmp_path, drawn_curves):
         "training.gif",
         "curves.png",
         "checkpoint.npz",
+        "data.npz",
     }
     assert [path.name for path in runs.pictures(trained.folder)] == [
         f"step-{n:06d}.png" for n in (0, 2, 4, 5)
@@ -65,6 +66,7 @@ def test_what_a_run_leaves_behind_can_be_opened(tmp_path, drawn_curves):
         "metrics",
         "configuration",
         "checkpoint",
+        "rows of the data",
     }
     for what in ("samples", "samples over time", "curves"):
         with Image.open(trained.files[what]) as image:
@@ -83,8 +85,8 @@ def test_what_a_run_leaves_behind_can_be_opened(tmp_path, drawn_curves):
 def test_a_classifier_leaves_no_pictures(tmp_path):
     trained = go("classifier", tmp_path / "run", steps=2)
     left = {path.name for path in trained.folder.iterdir() if not path.name.startswith(".")}
-    assert left - {"samples"} == {"config.json", "metrics.jsonl", "curves.png", "checkpoint.npz"}
-    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint"}
+    assert left - {"samples"} == {"config.json", "metrics.jsonl", "curves.png", "checkpoint.npz", "data.npz"}
+    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint", "rows of the data"}
     assert not runs.pictures(trained.folder)
 
 

@@ -341,7 +341,7 @@ def test_samples_that_cannot_be_drawn_leave_no_pictures(tmp_path):
     trained = train(
         tmp_path / "run", game(networks=networks, sample_shape=(3,)), space, steps=2, picture_every=1
     )
-    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint"}
+    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint", "rows of the data"}
     assert list((tmp_path / "run" / "samples").iterdir()) == []
 
 

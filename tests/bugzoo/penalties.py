@@ -1,30 +1,20 @@
-"""Bugs planted into the gradient penalty and into WGAN-GP; a check catches each of them."""
-
-from dataclasses import replace
+"""Planted bugs: the gradient penalty and its points."""
 
 import numpy as np
-import pytest
 from penalty_cases import (
-    LEAKY,
-    PICTURES,
     closed_form,
+    in_g,
+    in_leaky_weights,
     no_gradient_at_all,
     on_segments,
     through,
     tiny_gradients,
-    without_penalty,
 )
-from planted_bug import Bug
 
-from numgan import build, check_penalty
-from numgan.checking.penalty import derivative_in_g, gradient_in_weights
-from numgan.checking.points import outcome
-from numgan.checking.system import check_objective
-from numgan.core.errors import GradientError
+from bugzoo import Bug, class_bug
 from numgan.layers import Pass, Tanh
 from numgan.networks import mlp
 from numgan.remedies.penalties import GradientPenalty, between, norms
-from numgan.systems.games import wgan_gp
 
 
 class SumOverBatch(GradientPenalty):
@@ -138,72 +128,11 @@ class Bentless(Tanh):
     dd = None
 
 
-class NeverAdded(wgan_gp.WGANGP):
-    """The penalty is in the loss, its gradient is not in the critic's."""
-
-    def critic(self, params, batch, seed, fakes=None):
-        return replace(
-            super().critic(params, batch, seed, fakes),
-            gradients=without_penalty(self).critic(params, batch, seed, fakes).gradients,
-        )
-
-
-class Climbing(wgan_gp.WGANGP):
-    """The critic ascends on its penalty."""
-
-    def critic(self, params, batch, seed, fakes=None):
-        right = super().critic(params, batch, seed, fakes)
-        free = without_penalty(self).critic(params, batch, seed, fakes).gradients["D"]
-        return replace(right, gradients={"D": free.like(2 * free.vector - right.gradients["D"].vector)})
-
-
 def _mixed(places):
     """Points e real + (1 - e) fake, e drawn for `places(shape)`."""
     return lambda real, fake, rng: (lambda n, e: e * real[:n] + (1 - e) * fake[:n])(
         min(len(real), len(fake)), rng.uniform(size=places((min(len(real), len(fake)), *real.shape[1:])))
     )
-
-
-in_g = lambda penalty: outcome(PICTURES.point, derivative_in_g, penalty, True)
-
-
-in_weights = lambda penalty: outcome(LEAKY.point, gradient_in_weights, penalty, True)
-
-
-whole_step = lambda kind: check_objective(kind(**vars(build("wgan_gp", "digits", 0.02))), "D")
-
-
-BUGS = [
-    *(
-        Bug(kind.__doc__, kind(10.0), GradientPenalty(10.0), by)
-        for kind, by in [
-            (SumOverBatch, closed_form),
-            (SumInTheDerivative, in_g),
-            (WholeBatchNorm, closed_form),
-            (NormPerPixel, closed_form),
-            (NoEpsilon, no_gradient_at_all),
-            (EpsilonInOnePlace, tiny_gradients),
-            (NotDividedByTheNorm, in_g),
-            (ForgottenWeight, closed_form),
-            (ForgottenWeightInTheDerivative, in_g),
-            (SquaredNorm, closed_form),
-            (Detached, in_weights),
-            (OrdinaryBackward, in_weights),
-            (WeightGradientNorm, closed_form),
-        ]
-    ),
-    Bug(Bentless.__doc__, mlp(3, 5, 4, 1, activation=Bentless), mlp(3, 5, 4, 1, activation=Tanh), through),
-    *(Bug(kind.__doc__, kind, wgan_gp.WGANGP, whole_step) for kind in (NeverAdded, Climbing)),
-    Bug("one e for the whole batch", _mixed(lambda shape: (1,) * len(shape)), between, on_segments),
-    Bug("one e for each pixel", _mixed(lambda shape: shape), between, on_segments),
-    Bug(
-        "e from a normal distribution",
-        lambda real, fake, rng: between(real, fake, Normal(rng)),
-        between,
-        on_segments,
-    ),
-    Bug("the fakes themselves", lambda real, fake, rng: fake[: len(real)], between, on_segments),
-]
 
 
 class Normal:
@@ -213,22 +142,47 @@ class Normal:
         self.uniform = rng.standard_normal
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.text[:70])
-def test_a_planted_bug_is_caught(bug):
-    with pytest.raises((AssertionError, GradientError, FloatingPointError)):
-        bug.by(bug.planted)
+POINTS = {
+    "one e for the whole batch": _mixed(lambda shape: (1,) * len(shape)),
+    "one e for each pixel": _mixed(lambda shape: shape),
+    "e from a normal distribution": lambda real, fake, rng: between(real, fake, Normal(rng)),
+    "the fakes themselves": lambda real, fake, rng: fake[: len(real)],
+}
 
 
-@pytest.mark.parametrize(
-    "by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values()
-)
-def test_without_the_bug_the_same_check_passes(by, healthy):
-    by(healthy)
-
-
-def test_the_message_names_penalty_critic_and_parameter():
-    with pytest.raises(
-        GradientError,
-        match=r"(?s)OrdinaryBackward\(weight=10.0.*gradient of 0.W is wrong.*numgan.check_penalty\(",
-    ):
-        check_penalty(OrdinaryBackward(10.0), mlp(3, 4, 1, activation=Tanh), (3,))
+PENALTY_BUGS = [
+    *(
+        class_bug("own", broken, GradientPenalty, 10.0, value=value)
+        for broken, value in (
+            (SumOverBatch, closed_form),
+            (WholeBatchNorm, closed_form),
+            (NormPerPixel, closed_form),
+            (NoEpsilon, no_gradient_at_all),
+            (EpsilonInOnePlace, tiny_gradients),
+            (ForgottenWeight, closed_form),
+            (SquaredNorm, closed_form),
+            (WeightGradientNorm, closed_form),
+        )
+    ),
+    *(
+        class_bug("own", broken, GradientPenalty, 10.0, by=check)
+        for broken, check in (
+            (SumInTheDerivative, in_g),
+            (NotDividedByTheNorm, in_g),
+            (ForgottenWeightInTheDerivative, in_g),
+            (Detached, in_leaky_weights),
+            (OrdinaryBackward, in_leaky_weights),
+        )
+    ),
+    Bug(
+        "own",
+        Bentless.__doc__,
+        lambda: mlp(3, 5, 4, 1, activation=Bentless),
+        lambda: mlp(3, 5, 4, 1, activation=Tanh),
+        by=through,
+    ),
+    *(
+        Bug("own", text, lambda draw=draw: draw, lambda: between, value=on_segments)
+        for text, draw in POINTS.items()
+    ),
+]

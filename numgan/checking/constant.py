@@ -1,0 +1,69 @@
+"""Proof that a function does not depend on an array, so that its gradient is zero, and rounding errors.
+
+The sum of the outputs of BatchNorm is zero for every x. A computer gives 1e-15, and another 1e-15 after every
+move of x, because terms of size 1 cancel. Difference quotients of such a function are rounding errors divided
+by a small step, such as 1e-10. So their size says nothing, and is compared with the measured rounding error:
+
+    rounding error   = the largest change of f after moves of 1e-15 to 1e-12 of the array's scale
+    f is constant    if moves of 1 to 10 times this scale change f by at most 100 rounding errors
+
+A function with a slope changes at least 1e12 times as much after the large moves as after the small ones.
+"""
+
+import numpy as np
+
+SMALL = (1e-15, 1e-14, 1e-13, 1e-12) * 4  # moves that show the rounding error, as parts of the array's scale
+LARGE = (1, 1, 1, 3, 10)  # moves that show whether the function depends on the array
+EPSILON = np.finfo(np.float64).eps
+STEP = 3e-3  # the longest step of the difference quotients
+
+
+def _change(block, before, offset):
+    """|f(array + offset) - before|, a float. f is the function of the Block, and before is f(array)."""
+    return float(np.abs(np.sum(block.value(offset) - before)))
+
+
+def rounding(block, at=0.0, moves=SMALL):
+    """The largest change of a Block's function after small random moves of its array, a float.
+
+    at      the small moves start from the array plus this offset
+    moves   their lengths, as parts of the array's scale
+    """
+    size, shape = np.maximum(block.unit, block.size), block.analytic.shape
+    rng, before = np.random.default_rng(0), block.value(at + np.zeros(shape))
+    own = 4 * EPSILON * np.abs(before).sum()
+    return max(own, *(_change(block, before, at + t * size * rng.standard_normal(shape)) for t in moves))
+
+
+def is_constant(block, rng):
+    """(whether large moves change the Block's function by rounding errors only, this rounding error).
+
+    If a unit of ReLU is only dead at the present array, a large move makes it active, and the value changes:
+    then the function is not constant.
+    """
+    size, shape = np.maximum(block.unit, block.size), block.analytic.shape
+    before = block.value(np.zeros(shape))
+    error = rounding(block)
+    for far in LARGE:
+        offset = far * size * rng.standard_normal(shape)
+        change = _change(block, before, offset)
+        if change > 100 * error:
+            error = max(error, rounding(block, offset))  # larger terms may cancel there
+        if not change <= 100 * error:
+            return False, error
+    return True, error
+
+
+def is_zero_by_cancelling(block, analytic, rng):
+    """Whether the Block's function is constant, and `analytic` is zero up to the rounding of its terms.
+
+    analytic   the derivatives of the function along some directions, as from Block.measure
+    """
+    constant, error = is_constant(block, rng)
+    return constant and np.abs(analytic).max(initial=0) <= 1000 * error / (block.size or 1.0)
+
+
+def hidden_by_rounding(block, analytic, numeric):
+    """Whether both derivatives are smaller than the rounding error of a quotient, so they show nothing."""
+    error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0)
+    return max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= 10 * error / STEP

@@ -1,0 +1,201 @@
+"""The traces of its training data that a run keeps: a fingerprint, and some real rows.
+
+    config.json    "data": the fingerprint: size, type and hashes of every column
+    data.npz       some rows of every column, chosen by the run's seed
+
+So a run draws samples and is examined without its training data. A moved or renamed data set is recognised,
+because the fingerprint depends on the bytes of the columns and on the names of the classes alone.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ..core.arrays import load_arrays, write_arrays
+from ..core.errors import FileFormatError, damaged
+from ..core.fields import Choice, Each, Record, Text, Whole
+from ..core.files import replacing
+from ..core.randomness import stream
+from ..data import Dataset, Unpaired
+from ..plot import readable
+
+FILE = "data.npz"
+PARTS = 16  # hashes of a column, each of a sixteenth of its rows: they say which rows differ
+ROWS, BYTES = 2000, 16 << 20  # most rows that a run keeps, and most bytes of them
+NAMED = 5  # most names of classes in a message
+
+TYPES = tuple(
+    sorted({np.dtype(code).newbyteorder(order).str for code in "?bhilqBHILQefdg" for order in "<>"})
+)
+COLUMN = Record({"rows": Whole(1), "shape": Each(Whole()), "type": Choice(TYPES), "parts": Each(Text(16))})
+FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)})
+
+
+# ---- the fingerprint
+
+
+def digest(*parts):
+    """A hash of 16 characters. Each part is a text or an array; of an array, the bytes count."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(
+            part.encode("utf-8", "surrogatepass") if isinstance(part, str) else np.ascontiguousarray(part)
+        )
+    return found.hexdigest()[:16]
+
+
+def fingerprint(dataset):
+    """The fingerprint of a data set, a dict: two sets have the same one only if they train a system equally.
+
+        {"classes": hash of their names,
+         "columns": {name: {"rows": N, "shape": of one row, "type": dtype, "parts": hashes of its rows}}}
+
+    The hashes are those of PARTS parts of equal size. The name of the data set does not count.
+    """
+    columns = {
+        name: {
+            "rows": len(column),
+            "shape": list(column.shape[1:]),
+            "type": column.dtype.str,
+            "parts": [digest(column[first:last]) for first, last in _parts(len(column))],
+        }
+        for name, column in dataset.columns.items()
+    }
+    return {"classes": _of_classes(dataset.classes), "columns": columns}
+
+
+def _of_classes(names):
+    return digest(*(f"{len(name)} {name}" for name in names))
+
+
+def _parts(rows):
+    """The ranges of rows (first, last + 1) of the parts of a column, a list."""
+    parts = min(PARTS, rows)
+    return [(rows * i // parts, rows * (i + 1) // parts) for i in range(parts)]
+
+
+def differences(before, classes, dataset):
+    """What distinguishes a data set from the data of a run: a list of texts; [] if nothing does.
+
+    before, classes   the fingerprint of the run's data, and the names of their classes
+    """
+    now = fingerprint(dataset)
+    if json.dumps(now) == json.dumps(before):
+        return []
+    old, new = before["columns"], now["columns"]
+    found = _between("column", old, new)
+    if not found and list(old) != list(new):
+        found = [f"the columns in the order {', '.join(new)}, expected {', '.join(old)}"]
+    for name in [name for name in old if name in new]:
+        found += [
+            f"{name}: {word} {_plain(new[name][key])}, expected {_plain(old[name][key])}"
+            for key, word in {"rows": "rows", "shape": "shape of a row", "type": "type"}.items()
+            if new[name][key] != old[name][key]
+        ]
+    if before["classes"] != now["classes"]:
+        found += _between("class", classes, dataset.classes) or ["the classes are in another order"]
+    return found or [
+        f"{name}: other values in the rows {_ranges(old[name], new[name])} (of {old[name]['rows']:,}, from 0)"
+        for name in old
+        if old[name] != new[name]
+    ]
+
+
+def _between(word, old, new):
+    """Texts about names that are in one of two lists only, at most one text for each list."""
+    lost, more = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
+    return [
+        f"{len(names):,} {word} name{'s' if len(names) > 1 else ''} {what}: "
+        + ", ".join(map(readable, names[:NAMED]))
+        + (", ..." if len(names) > NAMED else "")
+        for names, what in ((lost, "missing"), (more, "too many"))
+        if names
+    ]
+
+
+def _plain(value):
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _ranges(old, new):
+    parts = [
+        part for part, one, other in zip(_parts(old["rows"]), old["parts"], new["parts"]) if one != other
+    ]
+    joined = []
+    for first, last in parts:
+        if joined and joined[-1][1] == first:
+            joined[-1][1] = last
+        else:
+            joined.append([first, last])
+    return ", ".join(
+        f"{first:,} to {last - 1:,}" if last - first > 1 else f"{first:,}" for first, last in joined
+    )
+
+
+# ---- the rows
+
+
+def _counts(columns):
+    """{column: number of its rows that a run keeps}.
+
+    columns   {name: {"rows": N, "shape": ..., "type": ...}}, those of a fingerprint
+    """
+    size = sum(np.dtype(about["type"]).itemsize * math.prod(about["shape"]) for about in columns.values())
+    most = max(1, min(ROWS, BYTES // max(1, size)))
+    return {name: min(about["rows"], most) for name, about in columns.items()}
+
+
+def save(folder, dataset, about, seed):
+    """Write the rows of the data set that a run keeps to data.npz in the run's folder.
+
+    about   the fingerprint of the data set
+    seed    the run's seed, which chooses the rows
+
+    The rows keep their order. Of columns of equal length the same rows are kept.
+    """
+    arrays = {}
+    for name, count in _counts(about["columns"]).items():
+        column = dataset.columns[name]
+        arrays[name] = column[np.sort(stream(seed, "kept rows").permutation(len(column))[:count])]
+    with replacing(Path(folder, FILE)) as file:
+        write_arrays(file, arrays)
+
+
+def load(folder, config):
+    """Read the rows that a run keeps: a Dataset, or an Unpaired set.
+
+    config   the dict of the run's config.json
+    Raises FileNotFoundError if there is no data.npz, FileFormatError if it is damaged or does not fit to
+    config.json.
+    """
+    path, columns = Path(folder, FILE), config["data"]["columns"]
+    if _of_classes(config["classes"]) != config["data"]["classes"]:
+        raise FileFormatError(
+            f"{Path(folder, 'config.json')}: classes: expected the names with the hash of data.classes, got "
+            f"others; restore the file from a copy"
+        )
+    advice = "or delete it: numgan then reads the training data again"
+    try:
+        counts = _counts(columns)
+        arrays = dict(zip(columns, load_arrays(path, *columns)))
+        for name, about in columns.items():
+            wanted = (np.dtype(about["type"]), (counts[name], *about["shape"]))
+            got = (arrays[name].dtype, arrays[name].shape)
+            if got != wanted:
+                raise damaged(f"{path}, {name}", "{} {}".format(*wanted), "{} {}".format(*got))
+        return _built(arrays, config)
+    except FileFormatError as error:
+        raise FileFormatError(f"{error}; {advice}") from error
+    except (TypeError, ValueError) as error:  # a type or values that no data set has
+        raise damaged(path, "rows of the training data", error) from error
+
+
+def _built(arrays, config):
+    name, source = f"{len(next(iter(arrays.values()))):,} rows kept in the run", config["source"]
+    others = {word: array for word, array in arrays.items() if word not in ("x", "labels")}
+    if "x" in arrays and len({len(array) for array in arrays.values()}) == 1:
+        return Dataset(name, arrays["x"], arrays.get("labels"), tuple(config["classes"]), source, others)
+    return Unpaired(name, **{word: Dataset(word, array) for word, array in arrays.items()})

@@ -1,0 +1,114 @@
+"""The training data of a run: where they were, in a new place, or the rows that the run keeps of them.
+
+    system, load = rebuilt(config, folder)           the system, and a function that loads the data
+    recipe, dataset = load()                         the data in the place of the recipe
+    expect_equal(folder, config, dataset)            they must be those with which the run began
+
+To resume a run needs the data. To open it does not: the rows that it keeps take their place.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ..core import files
+from ..core.errors import FileFormatError
+from ..data import names
+from ..plot import readable
+from . import kept, recipes
+
+KEPT = "only the rows kept in the run were read"
+
+
+def rebuilt(config, folder, data=None, files_in=None):
+    """Build the system of a run from the recipe in `config`. Returns (system, function that loads the data).
+
+    data, files_in   a new place of the data set, and of its IDX files; None: those of the recipe
+
+    The function returns the training data as (Recipe with their place, Dataset). It raises FileNotFoundError
+    if there is nothing in the old place, FileFormatError if the data are damaged or do not fit the system,
+    and the errors of `Recipe.resolve` and `Recipe.load` for a new place.
+
+    Raises FileFormatError if the recipe cannot be used. Raises ValueError if the recipe is None: the system
+    was made in Python code.
+    """
+    if config["recipe"] is None:
+        raise ValueError(
+            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
+            "dataset)"
+        )
+    recipe = recipes.Recipe(**config["recipe"])
+
+    def load():
+        if data or files_in:
+            moved = replace(recipe, data=data or recipe.data, folder=files_in or recipe.folder).resolve()
+            return moved, moved.load()
+        _expect_place(recipe, folder)
+        return recipe, _of_config(recipe.load, folder)
+
+    return _of_config(recipe.build, folder), load
+
+
+def _of_config(make, folder):
+    """make(), in which a ValueError is one of the recipe in the config.json of the run in `folder`."""
+    try:
+        return make()
+    except FileFormatError:  # this error already names the data file
+        raise
+    except ValueError as error:
+        raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
+
+
+def _expect_place(recipe, folder):
+    """Raise FileNotFoundError unless there is a file or a folder in every place that a resolved recipe names.
+
+    folder   the folder of the run, for the message
+    """
+    places = {"data": None if recipe.data in names() else recipe.data, "folder": recipe.folder}
+    for word, place in places.items():
+        if place is not None and not os.path.exists(files.path_of(place)):
+            raise FileNotFoundError(
+                f"{folder}: its training data are not at {readable(place)}; if they were moved, name their "
+                f"new place: `numgan train --resume {folder} --{word} PATH`"
+            )
+
+
+def expect_equal(folder, config, dataset):
+    """Raise FileFormatError unless a data set equals the one with which the run in `folder` began.
+
+    config   the dict of the run's config.json
+    The message names what differs: classes, columns, numbers of rows, shapes, or the ranges of rows.
+    """
+    found = kept.differences(config["data"], config["classes"], dataset)
+    if found:
+        raise FileFormatError(
+            f"{folder}: {readable(f'{dataset.name} ({dataset.source})')} differs from the data of the run: "
+            f"{'; '.join(found)}. A run continues only with equal data: restore them, or begin a new run"
+        )
+
+
+def find(folder, config, load, whole):
+    """The pair (dataset, missing) of an OpenRun (see there), for the arguments of `runs.open_run`.
+
+    load   the function that `rebuilt` returns
+    Raises its errors if the run keeps no rows, and FileFormatError for damaged rows.
+    """
+    if not whole and Path(folder, kept.FILE).exists():
+        return kept.load(folder, config), KEPT
+    try:
+        dataset = load()[1]
+    except OSError as error:
+        return _rows_instead(folder, config, error)
+    try:
+        expect_equal(folder, config, dataset)
+    except FileFormatError as error:
+        return _rows_instead(folder, config, error)
+    return dataset, None
+
+
+def _rows_instead(folder, config, error):
+    """The pair (kept rows, reason) after `error`, which is raised again if the run keeps no rows."""
+    try:
+        return kept.load(folder, config), str(error)
+    except FileNotFoundError:
+        raise error from None

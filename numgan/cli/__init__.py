@@ -14,6 +14,7 @@ code does not change.
 import argparse
 import errno
 import sys
+import warnings
 from functools import partial
 
 import numpy as np
@@ -192,8 +193,14 @@ def main(argv=None):
     argv is the list of arguments after `numgan`; None: those of the command line. An error that a user can
     cause is printed as a message on stderr.
     """
-    with guarded():
+    with guarded(), warnings.catch_warnings():
+        warnings.showwarning = _warn
         return _run(argv)
+
+
+def _warn(message, *about):
+    """Print a warning as the other messages are printed: without file and line, which no user can change."""
+    print(f"numgan: warning: {message}", file=STDERR, flush=True)
 
 
 def _run(argv):

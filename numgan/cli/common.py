@@ -3,11 +3,11 @@
 import argparse
 import json
 from contextlib import suppress
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 
 import numpy as np
 
-from ..core.fields import Maybe, Real, Record, Whole, for_json
+from ..core.fields import Maybe, Real, Record, Whole, flag_of, for_json, options
 
 
 def add_command(commands, name, run, summary, **words):
@@ -86,15 +86,6 @@ def _parser_of(kind):
     return setting if isinstance(kind, Record) else None
 
 
-def flag_of(field):
-    """The name of an option on the command line, such as --batch-size.
-
-    field is the field of a dataclass that declares the option (see core.fields.option). The name is that in
-    the declaration, or else the field's name with hyphens.
-    """
-    return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
-
-
 def add_option(parser, field):
     """Add the option that is declared by the field of a dataclass to a parser (see core.fields.option).
 
@@ -108,11 +99,6 @@ def add_option(parser, field):
     else:
         action = "append" if words["type"] is setting else "store"
         parser.add_argument(flag_of(field), dest=field.name, action=action, **words)
-
-
-def options(declared):
-    """The fields of the dataclass `declared` that are options of the command line: those with a help text."""
-    return [field for field in fields(declared) if field.metadata["help"]]
 
 
 def given(args, declared):

@@ -15,7 +15,8 @@ from .common import add_command, add_count, add_flag, natural, print_json
 
 EVALUATE = """\
 Measure the samples of a run against data that were not used for its training. The second column has the same
-figures of as many real training rows.
+figures of as many real training rows, about those of a perfect generator. Every line says what its figure
+compares the rows with.
 
   points                  modes, share of good samples, evenness and width of the modes
   pictures, in pixels     error of a nearest-neighbour classifier whose training set is the samples,
@@ -40,16 +41,17 @@ The cache is the folder in the environment variable NUMGAN_CACHE, by default the
 `numgan evaluate` and `numgan sample --judge` use this judge unless another run is named."""
 
 HEALTH = """\
-Look for known problems in the curves and samples of a run: a discriminator that is always right, a gradient
-of the generator that vanishes or explodes, losses that diverge, a generator whose samples are all alike.
-Every line has a level (ok, look, bad), the number, the threshold and advice.
+Look for known problems of a run: too few steps, a discriminator that is always right or is bounded, a
+gradient of the generator that vanishes or explodes, losses that diverge, samples that are unlike real rows,
+all alike, or copies. Every line has a level (ok, look, bad) and a number; that of samples stands beside that
+of true rows. A line that is not ok also has the threshold and advice for this run.
 
 The exit code is 1 if a line is bad. `numgan train` prints the same lines at its end."""
 
 MEANING = {
     "higher": "higher is better",
     "lower": "lower is better",
-    "as real": "the value of real rows is best",
+    "as real": "that of real rows is best",
     None: "",
 }
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
@@ -124,7 +126,7 @@ def evaluate_command(args):
         f"{found['run']}: {found['samples']:,} samples against {found['against']} of "
         f"{readable(found['data'])}, seed {found['seed']}\n"
     )
-    print(f"{'':<32}{'samples':>16}{'real rows':>16}")
+    print(f"{'':<32}{'samples':>16}{'real rows':>16}   what is best, and what both are compared with")
     judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
     _table(figures, [name for name in figures if name not in judged])
     if judge:
@@ -154,9 +156,10 @@ def _table(figures, names):
     for name in names:
         if name not in (*BESIDE.values(), "bins"):
             cells = [_cell(figures, name, side) for side in ("samples", "real")]
+            meaning, against = MEANING[figures[name]["better"]], figures[name]["against"]
             print(
                 f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   "
-                f"{MEANING[figures[name]['better']]}".rstrip()
+                f"{meaning}{'; ' if meaning else ''}compared with {against}"
             )
 
 
@@ -208,9 +211,13 @@ def print_health(verdicts):
     """Print each Verdict, the result of one health check of a run: its level, name and meaning.
 
     If the Verdict has advice, a second line has the measured value (if any), the threshold and the advice.
+    Advice that several Verdicts have is printed once.
     """
+    given = set()
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
         if verdict.advice:
             value = "" if verdict.value is None else f"{verdict.value:.3g}; "
-            print(f"      {value}{verdict.threshold}. Try {verdict.advice}")
+            advice = "(the same advice)" if verdict.advice in given else verdict.advice
+            print(f"      {value}{verdict.threshold}. {advice}")
+            given.add(verdict.advice)

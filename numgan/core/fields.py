@@ -235,6 +235,20 @@ def option(kind, help=None, metavar=None, default=None, flag=None):
     return field(default=default, metadata=words)
 
 
+def flag_of(field):
+    """The name of an option on the command line, such as --batch-size.
+
+    field is the field of a dataclass that declares the option (see `option`). The name is that in
+    the declaration, or else the field's name with hyphens.
+    """
+    return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
+
+
+def options(declared):
+    """The fields of the dataclass `declared` that are options of the command line: those with a help text."""
+    return [field for field in fields(declared) if field.metadata["help"]]
+
+
 def for_json(value):
     """Convert a value to one that JSON can store.
 

@@ -19,7 +19,6 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import data, metrics
-from ..core.fields import for_json
 from ..core.randomness import stream
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
@@ -30,6 +29,7 @@ from ..metrics.pictures import SMALLEST, WEIGHTS, WINDOW
 from ..metrics.rows import squared_distances
 from ..training.recipes import Recipe
 from . import judging
+from .meanings import JUDGED, beside
 
 PICTURES = 10_000  # default number of pictures: Goodfellow et al. 2014
 POINTS = 2_500  # default number of points: Lin et al. 2018 (PacGAN), section 4.1
@@ -38,32 +38,6 @@ VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first rows 
 PATCHES, DIRECTIONS = 16, 128  # numbers of patches and directions for the sliced Wasserstein distance
 LEAST = 12  # smallest number of rows for the measures
 SPLITS = 10  # number of parts for the classifier score: Salimans et al. 2016, section 4
-
-_BETTER = {  # {word: the figures for which this is better}; other figures only describe another figure
-    "higher": ("modes", "precision", "recall", "density", "coverage", "score", "agreement", "classes"),
-    "as real": (
-        "high_quality",
-        "relative_std_least",
-        "relative_std_mean",
-        "relative_std_most",
-        "parzen_log_likelihood",
-        "ssim_of_pairs",
-        "ms_ssim_of_pairs",
-        "confidence",
-    ),
-    "lower": (
-        "reverse_kl",
-        "nearest_neighbour_error",
-        "mmd",
-        "different_bins",
-        "bins_js",
-        "sliced_wasserstein",
-        "frechet_distance",
-        "classes_kl",
-        "kid",
-    ),
-}
-BETTER = {figure: word for word, figures in _BETTER.items() for figure in figures}
 
 
 @dataclass(frozen=True)
@@ -226,7 +200,6 @@ OF_ANSWERS = {
     "classifier KID": _kid,
     "classifier precision, recall, density, coverage": _of_features,
 }
-JUDGED = "classifier"  # first word of the name of every measure that needs the judge
 SLOW = {_parzen, _mmd, _bins, _kid, _of_features}
 NO_JUDGE = (
     "it needs a judge, and these data have no judge of their own: "
@@ -260,9 +233,9 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
                there are any; None without a judge
     missing    None, or the reason why the training data were not read: then the rows that the run keeps of
                them are used, half of them as test rows
-    figures    {name of a figure: {samples, real, better}}: the number for the samples, the number for
-               training rows, and which number is better: "lower", "higher", "as real", or None for neither.
-               Names with classifier_ need the judge
+    figures    {name of a figure: {samples, real, better, against}}: the number for the samples, the number
+               for training rows, which number is better ("lower", "higher", "as real", or None for neither),
+               and a text: what both are compared with. Names with classifier_ need the judge
     skipped    {name of a measure: reason why it was left out}
 
     If the data have no test part, half of the training rows are the test rows, and the other half is used for
@@ -305,6 +278,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         name = recipe and recipe["data"]
         by = Setting(test, name, seed, validation, _median_distance(test.flat))
         bar.update()
+        rows = f"{compared:,} {against.partition(' (')[0]}"
         figures, skipped = {}, {}
         for name, measure in measures.items():
             bar.set_description(name)
@@ -317,7 +291,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
                 if isinstance(of_fake, str):
                     skipped[name] = of_fake
                 else:
-                    figures |= _beside(name, of_fake, of_real)
+                    figures |= beside(name, of_fake, of_real, rows)
             bar.update()
     return {
         "run": str(run.folder),
@@ -388,27 +362,6 @@ def _median_distance(rows):
     rows = rows[:VALIDATION]
     d = np.concatenate([d for _, d in squared_distances(rows, rows)])
     return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
-
-
-def _beside(measure, fake, real):
-    """{figure: {"samples": number, "real": number, "better": word}} of one measure.
-
-    measure   the name of the measure; if it needs the judge, the figures get the prefix classifier_
-    fake      {figure: number} of the samples
-    real      {figure: number} of the training rows
-
-    The word tells which samples are better: those with a "higher" or "lower" number, or with a number "as
-    real". It is None for a number that only describes another one.
-    """
-    prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
-    return {
-        prefix + name: {
-            "samples": for_json(value),
-            "real": for_json(real[name]),
-            "better": BETTER.get(name.rstrip("_0123456789")),
-        }
-        for name, value in fake.items()
-    }
 
 
 def _about(judge):

@@ -86,6 +86,7 @@ class Layer:
               zero, and `tangent_forward` ignores their directions in its argument tp. After each update the
               training loop replaces them by the values from `refreshed`. A checkpoint stores them with the
               weights
+    mixes_samples  whether the output for a sample depends on the other samples of the batch, as in BatchNorm
     shown     names of the attributes that the repr shows
     options   {name: default} of further attributes. The repr shows name=value for each attribute whose value
               is not the default
@@ -93,6 +94,7 @@ class Layer:
 
     children = {}
     held = ()
+    mixes_samples = False
     shown = ()
     options = {}
 

@@ -25,6 +25,8 @@ class MinibatchStd(Layer):
     than two axes, or if the number of samples is not a multiple of `group`.
     """
 
+    mixes_samples = True
+
     def __init__(self, group=None, eps=1e-8):
         self.group = None if group is None else positive(group, "MinibatchStd group")
         self.eps = not_negative(eps, "MinibatchStd eps")
@@ -122,6 +124,7 @@ class MinibatchDiscrimination(Layer):
     its initialiser. Raises TypeError if x is not an array of floats, ValueError if x is not (N, A).
     """
 
+    mixes_samples = True
     shown = ("inputs", "features", "columns")
 
     def __init__(self, inputs, features, columns, init=normal(0.05)):

@@ -200,6 +200,8 @@ class BatchNorm(Normalization):
     fit.
     """
 
+    mixes_samples = True
+
     def _moments(self, x, context):
         """(mean (C,), variance (C,), measured): the statistics that the forward pass normalises x with.
 

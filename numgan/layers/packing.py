@@ -27,6 +27,10 @@ class Pack(Move):
     def __init__(self, m):
         self.m = positive(m, "Pack m")
 
+    @property
+    def mixes_samples(self):
+        return self.m > 1
+
     def output_shape(self, shape):
         return *shape[:-1], self.m * shape[-1]
 

@@ -55,6 +55,21 @@ class AdversarialLoss:
     for_generator: Curve
     made_by: tuple = ()
 
+    @property
+    def of_logits(self):
+        """Whether a is a logit, so that sigmoid(a) is a probability; True for minimax and nonsaturating."""
+        return self.on_fake is SOFTPLUS
+
+    @property
+    def unbounded(self):
+        """Whether the best logits have no bounds: False for least_squares, whose targets are 0 and 1."""
+        return self.on_real is not NEAR_ONE
+
+    @property
+    def from_zero(self):
+        """Whether the loss compares each logit with 0; False for wasserstein: only differences count."""
+        return self.on_real is not MINUS
+
     def __reduce__(self):
         """What pickle stores: the loss's name in this module, or the function and arguments that made it.
 

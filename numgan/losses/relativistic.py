@@ -31,6 +31,8 @@ class RelativisticLoss:
     name: str
     curve: Curve
 
+    unbounded = True  # the difference of two logits should become as large as possible
+
     def __reduce__(self):
         return self.name
 

@@ -1,5 +1,7 @@
 """Pictures of a run: sample grids, scatter plots, curves over steps, animations."""
 
+import textwrap
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -10,6 +12,16 @@ CELL = 48  # a sample is enlarged until its longer side has about this many pixe
 GAP = 6  # pixels between two samples
 NAMES = 16  # the largest number of losses in a figure, and the largest number of metrics
 LARGEST = 1e100  # larger losses are clipped, because the distance between two of them could be inf
+WIDE = 30  # characters in a line of an axis's label, and of a name in a legend
+MANY = 8  # names in a legend that fit beside a panel in the usual size
+OUTPUTS = ("D(x)", "D(G(z))")  # metrics that are drawn together: outputs on real samples and on fakes
+PROBABILITY = "mean probability of being real"
+ABOVE = "D(x) above D(G(z))"
+MEANING = {  # {metric: the label of its axis}; a metric that is not here is its own label
+    "D(x)": PROBABILITY,
+    ABOVE: "mean probability that D(x) is above D(G(z))",
+    "penalty": "penalty, as added to the loss when it was last computed",
+}
 PAPER = 64  # the background, dark grey, so that the edges of black pictures are visible
 
 
@@ -64,38 +76,67 @@ def points(real, fake, title=""):
 
 
 @drawn
-def curves(records, title=""):
+def curves(records, title="", labels=None):
     """Draw curves over steps from the records of a metrics.jsonl. Returns a Pillow image.
 
     A record is {"step": number, "losses": {name: value}, "metrics": {name: value}}, one for each logged step.
-    All losses are in one panel, all outputs of D (metrics such as D(x)) in another, and every other metric
-    has its own panel. Only the first NAMES losses and the first NAMES metrics are drawn, so that the size of
-    the picture is limited. A missing value is a gap in the curve.
+    All losses are in one panel, D(x) and D(G(z)) in another, and every other metric has its own panel. Only
+    the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is limited.
+    A missing value is a gap in the curve. A metric of an earlier step, {"computed": {name: step}} in the
+    record, is drawn as a point at this step.
+
+    labels   {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
     """
-    steps = [record["step"] for record in records]
     losses, metrics = (
         list(dict.fromkeys(name for record in records for name in record[kind]))[:NAMES]
         for kind in ("losses", "metrics")
     )
-    outputs = [name for name in metrics if name.startswith("D(")]
+    said = MEANING | (labels or {})
+    shares = [name for name in metrics if name in OUTPUTS]
     panels = [("loss", "losses", losses)]
-    panels += [("mean probability of being real", "metrics", outputs)] if outputs else []
-    panels += [(name, "metrics", [name]) for name in metrics if name not in outputs]
-    figure, all_axes = figure_of(len(panels), (8, 2.6))
+    panels += [(said["D(x)"], "metrics", shares)] if shares else []
+    panels += [(said.get(name, name), "metrics", [name]) for name in metrics if name not in shares]
+    figure, all_axes = figure_of(len(panels), (9, 2.6))
     for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
         for name in names:
-            values = np.array([record[kind].get(name) for record in records], float)  # None becomes nan
-            values = np.clip(values, -LARGEST, LARGEST)
-            axes.plot(steps, values, label=plainly(name), linewidth=0.9)
-        axes.set(xlabel="step", ylabel=plainly(label))
-        axes.legend(loc="upper right")
+            steps, values = _curve(records, kind, name)
+            axes.plot(steps, values, label=plainly(_short(name, WIDE)), linewidth=0.9)
+        axes.set(xlabel="step", ylabel=_lines(label))
         axes.grid(alpha=0.3)
-    if outputs:
-        # at 0.5, D cannot tell real samples from fakes
-        all_axes[1].axhline(0.5, color="black", linewidth=0.6, linestyle=":")
-        all_axes[1].set_ylim(0, 1)
+        if names == shares or names == [ABOVE]:
+            # at 0.5, D cannot tell real samples from fakes
+            axes.axhline(0.5, color="black", linewidth=0.6, linestyle=":")
+            axes.set_ylim(0, 1)
+        if names and names != [label]:  # beside the curves, not over them
+            small = "x-small" if len(names) > MANY else "medium"
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=small, labelspacing=0.3)
     all_axes[0].set_title(plainly(title))
     return render(figure)
+
+
+def _short(text, most):
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _lines(label):
+    """The label of an axis, of at most three lines, as matplotlib needs it."""
+    return "\n".join(plainly(line) for line in textwrap.wrap(_short(label, 3 * WIDE - 10), WIDE))
+
+
+def _curve(records, kind, name):
+    """(steps, values) of the curve `name`: lists with one entry for each record, or fewer.
+
+    kind   "losses" or "metrics"
+
+    A value that several records repeat, because it was not computed again, is one entry at the step that
+    computed it. A value that is missing or None is nan, a gap.
+    """
+    found = {}
+    for record in records:
+        step = record.get("computed", {}).get(name, record["step"]) if kind == "metrics" else record["step"]
+        value = np.float64(record[kind].get(name))  # None becomes nan
+        found[step] = np.clip(value, -LARGEST, LARGEST)
+    return list(found), list(found.values())
 
 
 def gif(frames, file, milliseconds=200, hold=2000):

@@ -46,6 +46,9 @@ from ..layers.activations import sigmoid
 from ..optimizers.schedules import value_at
 from .remedy import Remedy
 
+# The value of a lazy penalty at a step that does not compute it. Minus zero changes no sum, not even a sum of
+# nothing else. A penalty that is computed is never minus zero, so `is_due` can tell both apart.
+NOT_DUE = -0.0
 EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative at g = 0, which is v = 0
 
 
@@ -252,11 +255,12 @@ class Lazy:
 
         value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, context)
 
-    At the steps 0, every, 2 every, ... the result is `every` times the penalty, and at all other steps 0. So
-    the mean over `every` steps is about the penalty, but the penalty is computed only once in these steps.
-    Here the caller adds dphi to the gradient of the loss, so the number of updates stays the same. The paper
-    makes an additional update for each penalty and adapts Adam's constants. Raises ValueError unless every is
-    an integer of at least 1, and TypeError for a penalty that cannot be called. The call raises ValueError
+    At the steps 0, every, 2 every, ... the result is `every` times the penalty. At all other steps the value
+    is `NOT_DUE`, which equals 0 and is left out of the metrics, and the gradient is zeros. So the mean over
+    `every` steps is about the penalty, but the penalty is computed only once in these steps. Here the caller
+    adds dphi to the gradient of the loss, so the number of updates stays the same. The paper makes an
+    additional update for each penalty and adapts Adam's constants. Raises ValueError unless every is an
+    integer of at least 1, and TypeError for a penalty that cannot be called. The call raises ValueError
     unless step is an integer of at least 0.
     """
 
@@ -272,16 +276,21 @@ class Lazy:
         """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
 
         If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
-        **words). At all other steps they are 0.0 and zeros, and D makes no pass.
+        **words). At all other steps they are NOT_DUE and zeros, and D makes no pass.
         """
         if not is_integer(step):
             raise ValueError(
                 f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
             )
         if step % self.every:
-            return 0.0, phi.zeros()
+            return NOT_DUE, phi.zeros()
         value, dphi = self.penalty(D, phi, *args, **words)
         return self.every * value, dphi.like(self.every * dphi.vector)
+
+
+def is_due(value):
+    """Whether the number `value` was computed: False for NOT_DUE, and for a sum of nothing else."""
+    return value != 0 or not np.signbit(value)
 
 
 def _expect_penalty(record, name):

@@ -107,6 +107,8 @@ class Remedy:
     def penalty(self, D, phi, real, fake, game, seed):
         """(value, gradient with respect to phi) of a term that is added to D's loss; None: no term.
 
+        A value of `NOT_DUE`, as `Lazy` returns it, means that the term is not computed in this step.
+
         phi are D's parameters. real and fake are the inputs of D: samples, or (samples, labels).
         """
         return None

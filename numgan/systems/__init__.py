@@ -25,8 +25,10 @@ from .games import (
     wgan,
     wgan_gp,
 )
+from .doubts import doubts
 from .settings import NUMBERS
-from .system import Batch, Fakes, Latent, Result, System, checked, expect_roles, remember
+from .roles import expect_roles
+from .system import Batch, Fakes, Latent, Result, System, checked, remember
 
 SYSTEMS = {
     "gan": gan,

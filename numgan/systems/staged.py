@@ -83,6 +83,7 @@ class Staged(System):
     made_from = property(lambda self: self.last.made_from)
     target = property(lambda self: self.last.target)
     purpose = property(lambda self: self.last.purpose)
+    metric_labels = property(lambda self: self.last.metric_labels)
     packed = property(lambda self: math.lcm(*(system.packed for _, system in self.parts)))
 
     def init(self, seed=0, dtype=np.float32):

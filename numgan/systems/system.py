@@ -17,8 +17,8 @@ from ..core.fields import Text
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..layers import Layer, Pass
-from ..optimizers import Optimizer
+from ..layers import Pass
+from ..remedies.penalties import is_due
 from .settings import fitting, numbers, with_numbers
 
 
@@ -65,7 +65,8 @@ class Result:
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
-    metrics     {name: number} for the curves
+    metrics     {name: number} for the curves. A metric that is not computed in this step is left out, or is a
+                `NOT_DUE`; the curves then keep its last value
     memory      {name: array}, new values for some arrays of `System.memory`; the other arrays keep their
                 values. None: no new values
     """
@@ -78,6 +79,8 @@ class Result:
 
 def checked(result, params, trained, where):
     """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
+
+    Metrics that were not computed in this step (`NOT_DUE`) are left out.
 
     params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
     for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
@@ -100,6 +103,7 @@ def checked(result, params, trained, where):
         for name in trained
     }
     metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
+    metrics = {name: value for name, value in metrics.items() if is_due(value)}
     return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
 
 
@@ -152,45 +156,6 @@ def remember(memory, new):
                 f"{np.shape(array)} {kind}"
             )
         memory[name][...] = array
-
-
-def expect_roles(system):
-    """Check that a system is complete. Raises ValueError for a missing network, optimiser or objective.
-
-    Each name in `optimizers`, `drawers`, `judges` and `trains` must be that of a network. `trains` must have
-    every objective, and each network in it must have an optimiser. Of a Staged all stages are checked.
-    Raises TypeError unless `system` is a System, its networks are layers and its optimisers Optimizers.
-    """
-    expect_type("system", system, System, "a System, as numgan.build makes it")
-    for _, now in system.stages:
-        if now is not system:
-            expect_roles(now)  # the system of a stage
-            continue
-        where, trains = type(system).__name__, system.trains
-        for word, kind in {"networks": Layer, "optimizers": Optimizer}.items():
-            for name, value in getattr(system, word).items():
-                expect_type(where, value, kind, f"{word}[{name!r}] of the class {kind.__name__}")
-        there = ", ".join(system.networks) or "none"
-        names = {"optimizers": tuple(system.optimizers), "drawers": system.drawers, "judges": system.judges}
-        for objective in system.objectives():
-            if objective not in trains:
-                raise ValueError(
-                    f"{where}.trains: expected the networks that the objective {objective} trains, "
-                    f"got those of {', '.join(trains) or 'none'} only; add it"
-                )
-            names[f"trains of {objective}"] = trains[objective]
-        for role, wanted in names.items():
-            for name in wanted:
-                if name not in system.networks:
-                    raise ValueError(
-                        f"{where}: expected {role} among the networks {there}, "
-                        f"got {name!r}; correct the name, or add the network"
-                    )
-                if role.startswith("trains") and name not in system.optimizers:
-                    raise ValueError(
-                        f"{where}: expected an optimiser of {name}, because an objective trains it, got "
-                        f"those of {', '.join(system.optimizers) or 'none'}; add it to optimizers"
-                    )
 
 
 @may_underflow
@@ -254,6 +219,10 @@ class System:
     looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
                     unrolling (G's step follows updates of D) and consensus optimisation do
     remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
+    metric_labels   {metric: what its curve shows}, for metrics whose name does not say it
+    takes_logits    whether the losses take the outputs of `judges` as logits or other numbers without bounds
+    penalises_samples   whether a penalty takes the gradient of a judge at each sample alone, so that no layer
+                    of the judge may mix samples
     """
 
     networks: dict
@@ -278,10 +247,16 @@ class System:
     keeps_noise = False
     looks_ahead = False
     remedies = ()
+    penalises_samples = False
+    metric_labels = {}
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
         may_underflow(cls)
+
+    @property
+    def takes_logits(self):
+        return getattr(getattr(self, "loss", None), "unbounded", False)
 
     @property
     def averaged(self):

@@ -15,12 +15,15 @@ import numpy as np
 
 from ..core.arrays import HEADER, array_of, expect_directory, members, write_arrays
 from ..core.errors import FileFormatError, damaged
+from ..core.fields import Maybe, Real, Record, Whole
 from ..core.files import opened, replacing
 from . import kept
 from .state import State
 
 ABOUT = 1 << 16  # largest size of the description of the run, in bytes
+LAST = "last metrics"  # the key of State.metrics in the description of the run
 COUNT = 10**15  # largest number of steps, batches or updates
+METRICS = Record({}, others=Record({"step": Whole(1, COUNT), "value": Maybe(Real())}))  # of State.metrics
 
 
 def identity(system, data, batch_size, seed):
@@ -86,9 +89,17 @@ def save(path, state, about):
     """Write a State and `about`, the identity of its run (see `identity`), to the file `path`.
 
     Equal arguments give equal bytes. An older file is replaced as a whole: a reader sees the old file or the
-    new one.
+    new one. The last metrics of the state are written beside the identity. Raises ValueError if both have
+    more than ABOUT bytes as JSON, because `load` could not read them again.
     """
-    arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
+    arrays = {
+        "about": np.frombuffer(_encode(about | ({LAST: state.metrics} if state.metrics else {})), np.uint8)
+    }
+    if state.metrics and (size := arrays["about"].size) > ABOUT:
+        raise ValueError(
+            f"checkpoint: expected a description of the run, with its metrics, of at most {ABOUT:,} bytes, "
+            f"got {size:,}; return fewer metrics, or give them shorter names"
+        )
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
     with replacing(path) as file:
         write_arrays(file, arrays)
@@ -157,10 +168,11 @@ def _read_state(file, system, about, path):
     expect_directory(file, most, path)
     with zipfile.ZipFile(file) as archive:
         there = members(archive, path)
-        _compare(_read(archive, there, "about", np.uint8, None), about, path)
+        metrics = _compare(_read(archive, there, "about", np.uint8, None), about, path)
         step = _counter(archive, there, "step")
         stage = sum(first <= step for first, _ in system.stages) - 1
         state = empty[stage]
+        state.metrics = metrics
         _expect_names(there, {"about", *names[stage]}, path)
         state._count({name: _counter(archive, there, name) for name in state.counters()})
         for name, vector in state.vectors().items():
@@ -224,11 +236,13 @@ def _compare(raw, about, path):
     """Raise FileFormatError if `raw`, the identity in the file `path`, differs from `about`, that of the run.
 
     raw is an array of bytes with JSON text, about a dict. The message names the first key, in order of the
-    alphabet, with different values.
+    alphabet, with different values. Returns the last metrics, which stand beside the identity (`State`).
     """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):
         raise damaged(path, "a description of the run", type(found).__name__)
+    metrics = found.pop(LAST, {})
+    METRICS.expect(metrics, LAST)
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):
             raise damaged(
@@ -237,3 +251,4 @@ def _compare(raw, about, path):
                 f"one with {found.get(key)!r}",
                 "a run continues only with the system, data and settings that it began with",
             )
+    return metrics

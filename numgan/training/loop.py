@@ -13,6 +13,7 @@ that was killed and resumed ends with the same bits as a run without interruptio
 
 import os
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from ..core.signals import stop_requests
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
+from ..systems import doubts
 from . import checkpoint, kept, origin, recipes, runs, sampling
 from .recipes import Plan
 from .state import State, expect_weights
@@ -104,6 +106,8 @@ def train(
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 `look` is called for them again
 
+    It warns of a system with `systems.doubts`, such as a D that ends in a Sigmoid under a loss on logits.
+
     ValueError, TypeError                  arguments that do not fit; nothing is written
     FileExistsError                        the folder is in use; nothing is written
     FileNotFoundError, FileFormatError     resume=True, and there is no run, or a damaged one
@@ -124,6 +128,8 @@ def train(
     files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
+    for doubt in doubts(system, batch_size):
+        warnings.warn(str(doubt), stacklevel=3)
     expect_type("recipe", recipe, recipes.Recipe | None, "a Recipe or None")
     if resume and weights is not None:
         raise ValueError("weights: a run continues with its own weights; leave them out")
@@ -171,6 +177,7 @@ def _begun(system, dataset, plan, recipe):
     config = {
         "recipe": recipe and asdict(recipe),
         **asdict(plan.resolve(system)),
+        "usual_steps": int(system.steps),  # of the preset, whatever the plan says
         "data": kept.fingerprint(dataset),
         "classes": list(dataset.classes),
         "source": dataset.source,
@@ -325,6 +332,7 @@ class _Session:
             ) from None
 
     def _log(self, results):
+        metrics = self.state.metrics
         record = {
             "step": self.state.step,
             "epoch": round(self.feed.epoch(self.state.batches), 4),
@@ -334,9 +342,11 @@ class _Session:
                 for result in results.values()
                 for name, gradient in result.gradients.items()
             },
-            "metrics": {name: value for result in results.values() for name, value in result.metrics.items()},
+            "metrics": {name: last["value"] for name, last in metrics.items()},
             "seconds": round(self.before + time.monotonic() - self.began, 3),
         }
+        if earlier := {name: at["step"] for name, at in metrics.items() if at["step"] < self.state.step}:
+            record["computed"] = earlier
         self.records.append(for_json(record))
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
@@ -374,7 +384,10 @@ class _Session:
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
+        files.save_picture(
+            plot.curves(self.records, self._name(), *filter(None, [self.system.metric_labels])),
+            self.out / "curves.png",
+        )
         paths = {what: self.out / name for what, name in runs.FILES.items()}
         return {what: path for what, path in paths.items() if path.exists()}
 

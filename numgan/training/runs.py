@@ -1,7 +1,8 @@
 """A run is a folder. This module reads and writes its files, and opens a run.
 
 config.json               the recipe, the resolved settings, and the versions of numgan, NumPy and Python
-metrics.jsonl             one line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
+metrics.jsonl             a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds;
+                          "computed": {metric: step} if a value, as of a lazy penalty, is of an earlier step
 samples/step-XXXXXX.png   samples with the same latents at several steps, one picture for each
 samples.png               the last of these pictures
 training.gif              all of these pictures as an animation
@@ -57,13 +58,17 @@ CONFIG = Record(
         "optimizers": Record({}, others=Text(LIMIT)),
         "versions": VERSIONS,
     },
-    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)},
+    {
+        "usual_steps": Whole(1),
+        "resumed": Each(Record({"step": Whole(), "versions": VERSIONS})),
+        "diverged": Text(LIMIT),
+    },
     Anything(),
 )
 CURVES = Record({}, others=Maybe(Real()))
 METRICS = Record(
     {"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)},
-    {"gradients": CURVES},
+    {"gradients": CURVES, "computed": Record({}, others=Whole(1))},
     Anything(),
 )
 FILES = {

@@ -6,6 +6,8 @@
     state.averages[network]            the moving average of the weights, for the networks in
                                        `system.averaged`
     state.memory                       extra arrays of the system, {name: array} (`System.memory`)
+    state.metrics[name]                {"step": number, "value": number}: the last value of each metric, and
+                                       the step that computed it
 
 A checkpoint needs nothing else: every random draw has a stream named by (seed, step, purpose), and batch k
 depends on the seed and k alone.
@@ -74,6 +76,8 @@ class State:
     moments            {network: {"step": number of updates, moment: array}} of the optimisers
     step, batches      number of steps done, and of batches drawn
     memory             {name: array}: extra arrays of the system
+    metrics            {name: {"step": step, "value": number}}: the last value of each metric. A lazy penalty
+                       is not computed in every step, so a line of metrics.jsonl needs an earlier value
     """
 
     params: dict
@@ -82,6 +86,7 @@ class State:
     step: int = 0
     batches: int = 0
     memory: dict = field(default_factory=dict)
+    metrics: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, system, params):
@@ -126,7 +131,7 @@ class State:
 
         Parameters and averages keep the entries whose network, path and shape are the same as before. Other
         entries of parameters are random, and other entries of averages equal the parameters. The optimisers
-        and the memory start anew. step and batches stay.
+        and the memory start anew. step, batches and metrics stay.
         """
         fresh = State.of(
             system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype)

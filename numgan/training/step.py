@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.errors import NonFiniteError
+from ..core.fields import for_json
 from ..core.randomness import derive
 from ..core.underflow import may_underflow
 from ..data.dataset import read_only
@@ -38,7 +39,8 @@ def advance(system, state, feed, seed, reduce=alone):
     reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
     The step computes its objectives in order. After each objective, the networks that it trains are updated.
-    At the end, the moving averages are updated, and the next stage begins if there is one at this step. Each
+    At the end, the moving averages and the last values of the metrics are updated, and the next stage begins
+    if there is one at this step. Each
     objective gets a new batch. If the system shares fakes, all objectives get the same batch and fakes,
     because the fakes have the batch's labels.
 
@@ -84,6 +86,12 @@ def advance(system, state, feed, seed, reduce=alone):
                     )
         remember(state.memory, result.memory)
     state.step += 1
+    if any(first == step for first, _ in system.stages):
+        state.metrics = {}  # those of another stage
+    for result in results.values():
+        state.metrics |= {
+            name: {"step": state.step, "value": value} for name, value in for_json(result.metrics).items()
+        }
     decay = min(now.average, state.step / (state.step + 9))  # small at first: it forgets the initial weights
     for name, average in state.averages.items():
         with holding(now.networks[name], average):  # the averaged weights have singular vectors of their own

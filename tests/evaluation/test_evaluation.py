@@ -268,6 +268,16 @@ def test_the_command(numgan, folder):
         and found["figures"].keys() >= {"mmd", "classifier_kid", "nearest_neighbour_error"}
     )
     assert all(figure["real"] is not None for figure in found["figures"].values())
+    against = {name: figure["against"] for name, figure in found["figures"].items()}
+    assert set(against.values()) == {
+        "297 test rows",
+        "the validation rows",
+        "their mean answer",
+        "the labels that were asked for",
+        "the classes of the data",
+        "equal shares of the classes",
+    }
+    assert against["mmd"] == against["classifier_kid"] == "297 test rows"
     code, out, _ = numgan(*words)
     assert (
         code == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numgan import cli, data, losses, systems
-from numgan.evaluation import health
+from numgan.evaluation import health, sample_checks
 from numgan.evaluation.health import Limits, examine, worst
 from numgan.training import loop as training
 from numgan.training import runs
@@ -63,12 +63,25 @@ def levels(run):
 # ---- whole runs
 
 
-def test_a_healthy_run(healthy, capsys):
-    """Six hundred steps are few: G has not learned the digits yet, and that is told from an illness."""
+def test_a_young_run(healthy, capsys):
+    """Six hundred of 6,000 steps are few: its curves are well, its samples are bad, and it is too young."""
     verdicts = {verdict.check: verdict for verdict in examine(healthy)}
-    assert verdicts.keys() == {"losses", "discriminator", "gradient of G", "variety", "twins", "coverage"}
-    assert all(verdict.level == "ok" for check, verdict in verdicts.items() if check != "coverage"), verdicts
-    assert verdicts["coverage"].level == "look" and "off the data" in verdicts["coverage"].says
+    assert {check: verdict.level for check, verdict in verdicts.items()} == {
+        "steps": "look",
+        "losses": "ok",
+        "discriminator": "ok",
+        "gradient of G": "ok",
+        "precision": "bad",
+        "quality": "bad",
+        "variety": "ok",
+        "twins": "ok",
+        "coverage": "look",
+        "copies": "ok",
+    }
+    assert verdicts["steps"].says == "it is young: 600 of the preset's 6,000 steps"
+    longer = f"Train longer first with `numgan train --resume {healthy.folder} --steps 6000`."
+    assert {verdict.advice for verdict in verdicts.values() if verdict.level != "ok"} == {longer}
+    assert "off the data" in verdicts["coverage"].says
     assert examine(healthy) == examine(healthy)
     assert all(
         verdict.threshold and verdict.says and np.isfinite(verdict.value) for verdict in verdicts.values()
@@ -161,21 +174,50 @@ def test_points(tmp_path, name, captured):
 def test_a_curve_has_no_modes(tmp_path):
     roll = data.load("swiss-roll").x
     assert levels(drawing("swiss-roll", roll[::-1], tmp_path)) == {
+        "steps": "look",
         "curves": "ok",
+        "precision": "ok",
+        "quality": "ok",
         "variety": "ok",
         "twins": "ok",
         "coverage": "ok",
-    }
+        "copies": "bad",
+    }, "it draws rows of the data"
     found = levels(drawing("swiss-roll", roll[np.linalg.norm(roll, axis=1) < 1], tmp_path))
     assert found["coverage"] == "look" and found["variety"] != "bad", "half of it"
-    assert levels(drawing("swiss-roll", roll[:5], tmp_path)) | {"curves": "ok"} == dict.fromkeys(
-        ("curves",), "ok"
-    ) | dict.fromkeys(("variety", "twins", "coverage"), "bad")
+    found = levels(drawing("swiss-roll", roll[:5], tmp_path))
+    assert all(found[check] == "bad" for check in ("quality", "variety", "twins", "coverage", "copies"))
 
 
 def test_an_unfinished_run_says_so(healthy):
-    found = examine(replace(healthy, config=healthy.config | {"steps": 1000}))
-    assert found[0].check == "steps" and found[0].level == "look" and "600 of 1,000" in found[0].says
+    stopped = examine(replace(healthy, config=healthy.config | {"steps": 1000}))[0]
+    assert stopped.check == "steps" and stopped.level == "look" and "600 of 1,000" in stopped.says
+    assert "it is young: 600 of the preset's 6,000 steps" in stopped.says and "--steps 6000" in stopped.advice
+    stopped = examine(replace(healthy, config=healthy.config | {"steps": 6000}))[0]
+    assert stopped.says == "600 of the preset's 6,000 steps are done: the run was stopped"
+    assert stopped.advice == f"Continue it with `numgan train --resume {healthy.folder}`."
+
+
+@pytest.mark.parametrize(
+    "steps, level, says",
+    [
+        (1, "look", "it is young: 1 of the preset's 6,000 steps"),
+        (2999, "look", "it is young: 2,999 of the preset's 6,000 steps"),
+        (3000, "ok", "3,000 of the preset's 6,000 steps"),
+        (5999, "ok", "5,999 of the preset's 6,000 steps"),
+    ],
+)
+def test_how_young_a_run_is(healthy, steps, level, says):
+    run = replace(healthy, config=healthy.config | {"steps": steps}, state=replace(healthy.state, step=steps))
+    first = examine(run)[0]
+    assert (first.check, first.level, first.says) == ("steps", level, says)
+
+
+@pytest.mark.parametrize("steps", [6000, 6001, 50_000])
+def test_a_run_of_all_steps_is_not_young(healthy, steps):
+    run = replace(healthy, config=healthy.config | {"steps": steps}, state=replace(healthy.state, step=steps))
+    verdicts = {verdict.check: verdict for verdict in examine(run)}
+    assert "steps" not in verdicts and "Train longer with" in verdicts["quality"].advice
 
 
 def test_a_run_that_diverged_says_so_until_it_goes_on(numgan, tmp_path):
@@ -196,16 +238,15 @@ def test_a_run_that_diverged_says_so_until_it_goes_on(numgan, tmp_path):
 
 def test_modes_of_one_sample_each_have_no_width():
     centres, _ = data.modes("ring")
-    assert [verdict.check for verdict in health._modes(centres, "ring")] == ["modes"]
-    assert [verdict.check for verdict in health._modes(centres.repeat(2, axis=0), "ring")] == [
-        "modes",
-        "width of modes",
-    ]
+    advice = sample_checks._Advice(drawing("ring", centres, None), "")
+    for rows, more in ((centres, []), (centres.repeat(2, axis=0), ["width of modes"])):
+        found = [verdict.check for verdict in sample_checks._modes(rows, "ring", advice)]
+        assert found == ["quality", "modes", *more]
 
 
 def test_a_classifier_has_curves_only(tmp_path):
     run = trained(tmp_path / "run", "classifier", "--width", "0.05", "--steps", "80", "--batch-size", "4")
-    assert levels(run) == {"losses": "ok", "discriminator": "ok"}
+    assert levels(run) == {"steps": "look", "losses": "ok", "discriminator": "ok", "accuracy": "bad"}
     (verdict,) = (verdict for verdict in examine(run) if verdict.check == "discriminator")
     assert verdict.says == "Classifier has none, so this check does not apply" and not verdict.advice
 
@@ -224,7 +265,7 @@ def curves(healthy, late, loss="nonsaturating"):
     records = [{"step": i, **copy.deepcopy(WELL)} for i in range(40)]
     for record in records[30:]:
         for kind, values in late.items():
-            record[kind] = record[kind] | values
+            record[kind] = record.get(kind, {}) | values
     run = replace(healthy, system=replace(healthy.system, loss=losses.ADVERSARIAL[loss]))
     return {verdict.check: verdict for verdict in health._curves(run, records)}
 
@@ -244,6 +285,13 @@ def curves(healthy, late, loss="nonsaturating"):
             "losses",
             "ok",
         ),  # what a penalty adds is not D's error
+        (
+            {"losses": {"D": 57.0}, "metrics": {"penalty": 52.0}, "computed": {"penalty": 3}},
+            "losses",
+            "look",
+        ),  # the penalty is of an earlier step, so it is no part of this loss
+        ({"metrics": {"penalty": 0.0}}, "penalty", "look"),
+        ({"metrics": {"accuracy": 0.5}}, "losses", "ok"),  # there are no classes
         ({"metrics": {"D(G(z))": 0.06}}, "discriminator", "ok"),
         ({"metrics": {"D(G(z))": 0.04}}, "discriminator", "look"),
         ({"metrics": {"D(G(z))": 0.004}}, "discriminator", "bad"),
@@ -370,9 +418,10 @@ def test_limits():
 
 def test_the_command_and_the_end_of_training(numgan, healthy, boundless):
     code, out, _ = numgan("health", healthy.folder)
-    assert code == 0 and 3 <= len(out.splitlines()) <= 8 and "D(x)" in out and "Try longer training" in out
+    assert code == 1 and len(out.splitlines()) == 14 and "D(x)" in out
+    assert out.count("Train longer first with") == 1 and out.count("(the same advice)") == 3
     result = json.loads(numgan("health", healthy.folder, "--json")[1])
-    assert result["worst"] == "look" and [verdict["check"] for verdict in result["verdicts"]] == [
+    assert result["worst"] == "bad" and [verdict["check"] for verdict in result["verdicts"]] == [
         verdict.check for verdict in examine(healthy)
     ]
     code, said, _ = numgan("train", "--resume", healthy.folder)
@@ -381,6 +430,6 @@ def test_the_command_and_the_end_of_training(numgan, healthy, boundless):
     assert (
         code == 1
         and "bad   losses" in out
-        and "Try a smaller --lr" in out
+        and "Start again with a smaller learning rate: `numgan train gan " in out
         and numgan("health", "nothing")[0] == 2
     )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numgan import plot
+from numgan import data, plot, systems
+from numgan.training.loop import train
 
 
 def test_a_figure_is_gone_when_its_picture_is_there():
@@ -140,6 +141,75 @@ def test_a_metric_that_is_missing_or_null_leaves_a_gap(monkeypatch):
     lines[2]["metrics"] = {}
     _, distance = axes_of(monkeypatch, lambda: plot.curves(lines))
     assert np.array_equal(distance.lines[0].get_ydata(), [0.5, np.nan, np.nan], equal_nan=True)
+
+
+def test_every_axis_says_what_is_shown(monkeypatch):
+    """Pairs are no probability of being real, and a loss without probabilities has none in its curves."""
+    names = ["D(x)", "D(G(z))", "D(x) above D(G(z))", "penalty", "distance"]
+    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, names), "", {"D(x)": "mean sigmoid of D"}))
+    assert [axes.get_ylabel().replace("\n", " ") for axes in panels] == [
+        "loss",
+        "mean sigmoid of D",
+        "mean probability that D(x) is above D(G(z))",
+        "penalty, as added to the loss when it was last computed",
+        "distance",
+    ]
+    assert [axes.get_ylim() == (0, 1) for axes in panels] == [False, True, True, False, False]
+    assert [len(axes.lines) for axes in panels] == [2, 3, 2, 1, 1], "two of them have a line at 0.5"
+
+
+@pytest.mark.parametrize("losses", [2, 16])
+def test_the_legend_is_beside_the_curves(monkeypatch, losses):
+    """However long the names are, the curves keep half of the picture."""
+    lines = records(3, ["penalty", "D(x)"])
+    for line in lines:
+        line["losses"] = {f"{k} is a name {k * 9 * 'long '}": 1.0 for k in range(losses)}
+    panels = axes_of(monkeypatch, lambda: plot.curves(lines))
+    for axes in panels:
+        legend, curves = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert legend.x0 >= curves.x1 and legend.x1 <= axes.figure.bbox.x1
+        assert curves.width > 0.5 * axes.figure.bbox.width and legend.height < 1.2 * curves.height
+
+
+def test_a_metric_whose_axis_has_its_name_needs_no_legend(monkeypatch):
+    long = "a metric with a very long name " * 30
+    panels = axes_of(monkeypatch, lambda: plot.curves(records(3, ["accuracy", long])))
+    assert [axes.get_legend() is None for axes in panels] == [False, True, True]
+    assert panels[2].get_ylabel().replace("\n", " ") == f"{long[:77]}..."
+
+
+def test_a_value_of_an_earlier_step_is_drawn_at_this_step(monkeypatch):
+    lines = records(4, ["penalty"])
+    for line, step, value in zip(lines, (0, 9, 9, 25), (3.0, 2.0, 2.0, 1.0)):
+        line["metrics"] = {"penalty": value}
+        line["computed"] = {"penalty": step}
+    losses, penalty = axes_of(monkeypatch, lambda: plot.curves(lines))
+    assert list(penalty.lines[0].get_xdata()) == [0, 9, 25]
+    assert list(penalty.lines[0].get_ydata()) == [3, 2, 1]
+    assert list(losses.lines[0].get_xdata()) == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    "name, metric, label",
+    [
+        ("gan", "D(x)", "mean probability of being real"),
+        ("wgan_gp", "distance", "mean f(x) - mean f(g(z)), on the critic's own scale"),
+        ("lsgan", "D(x)", "mean sigmoid of D (the loss least_squares has no probabilities)"),
+        ("hinge", "D(x)", "mean sigmoid of D (the loss hinge has no probabilities)"),
+    ],
+)
+def test_a_run_without_probabilities_draws_none(monkeypatch, tmp_path, name, metric, label):
+    labels = []
+    draw = plot.curves
+
+    def spy(records, title, said={}):
+        labels.append((plot.samples.MEANING | said)[metric])
+        return draw(records, title, said)
+
+    monkeypatch.setattr(plot, "curves", spy)
+    system = systems.build(name, "digits", 0.05)
+    train(system, data.load("digits"), tmp_path / "run", steps=2, batch_size=8, progress=False)
+    assert labels == [label]
 
 
 def test_points_show_samples_over_data_on_the_datas_axes(monkeypatch):

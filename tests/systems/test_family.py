@@ -296,6 +296,12 @@ def test_a_run_is_sampled_evaluated_and_examined(run):
     assert np.isfinite(found["figures"]["precision" if x.ndim == 2 else "mmd"]["samples"])
     verdicts = {verdict.check: verdict for verdict in health.examine(run)}
     assert {"losses", "discriminator"} <= verdicts.keys() or run.system.judges
+    if run.config["usual_steps"] == 20:
+        assert "steps" not in verdicts, "both stages have 20 steps together, and this run has 40"
+    else:
+        assert verdicts["steps"].says.startswith("it is young: 40 of the system's ")
+    if "copies" in verdicts:  # some of these data have too few rows
+        assert ("does not apply" in verdicts["copies"].says) == bool(run.system.made_from)
     if not run.system.judges:
         assert "does not apply" in verdicts["discriminator"].says and verdicts["discriminator"].level == "ok"
 

@@ -63,6 +63,10 @@ class R3GAN(TwoPlayers):
 
     compares_pairs = True
 
+    @property
+    def penalises_samples(self):
+        return self.gamma > 0
+
     def at(self, step):
         return replace(self, now=step)
 
@@ -77,8 +81,9 @@ class R3GAN(TwoPlayers):
     def discriminator(self, params, batch, seed, fakes=None):
         """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
 
-        The metrics are "penalty", the value R1 + R2, and "D(x) above D(G(z))", the mean of sigmoid(D(x) -
-        D(x~)). x are real samples and x~ fakes. If fakes is None, new fakes are drawn.
+        The metrics are "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)), and "penalty", the value R1 +
+        R2 at the steps at which it is computed. x are real samples and x~ fakes. If fakes is None, new fakes
+        are drawn.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)

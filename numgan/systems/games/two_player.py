@@ -20,6 +20,7 @@ from ...core.arguments import expect_type, positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
+from ...remedies.penalties import is_due
 from ...remedies.remedy import Remedy
 from ..system import Result, System
 
@@ -51,6 +52,17 @@ class TwoPlayers(System):
         """The inputs of G for batch.fakes samples: z (N, Z), or (z, labels (N,)) with classes."""
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
+
+    @property
+    def takes_logits(self):
+        return getattr(getattr(self, "loss", None), "unbounded", True)  # a critic's loss is unbounded too
+
+    @property
+    def metric_labels(self):
+        loss = getattr(self, "loss", None)
+        if getattr(loss, "of_logits", True):
+            return {}
+        return {"D(x)": f"mean sigmoid of D (the loss {loss.name} has no probabilities)"}
 
     def with_networks(self, **networks):
         """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
@@ -90,6 +102,10 @@ class TwoPlayerGAN(TwoPlayers):
 
     def with_state(self, moments, memory=None):
         return replace(self, kept=memory)
+
+    @property
+    def penalises_samples(self):
+        return any(type(remedy).penalty is not Remedy.penalty for remedy in self.remedies)
 
     # ---- how remedies change the game
 
@@ -212,8 +228,8 @@ class TwoPlayerGAN(TwoPlayers):
         """The Result of D's step: D's loss with the remedies' penalties, and its gradient for D.
 
         The loss is the sum of D's loss on real samples and D's loss on fakes. The metrics are the means of
-        D(x) and D(G(z)), and the value of the penalties if there are any. New fakes are drawn if fakes is
-        None, or if a remedy replaces G's parameters by older ones.
+        D(x) and D(G(z)), and the sum of the penalties at steps at which all of them are computed. New fakes
+        are drawn if fakes is None, or if a remedy replaces G's parameters by older ones.
         """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
@@ -242,11 +258,14 @@ class TwoPlayerGAN(TwoPlayers):
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
 
         # the penalties
+        penalties = []
         for remedy in self.remedies:
             added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
             if added is not None:
                 loss, dphi = loss + added[0], dphi + added[1]
-                metrics["penalty"] = metrics.get("penalty", 0) + added[0]
+                penalties.append(added[0])
+        if penalties and all(map(is_due, penalties)):
+            metrics["penalty"] = sum(penalties)  # of all of them: a sum of some would not be comparable
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):

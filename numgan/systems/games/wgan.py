@@ -34,6 +34,8 @@ class WGAN(TwoPlayers):
     n_critic: int = 5
     warm: int = 0
 
+    metric_labels = {"distance": "mean f(x) - mean f(g(z)), on the critic's own scale"}
+
     def objectives(self):
         return {"D": self.critic, "G": self.generator}
 
@@ -53,7 +55,7 @@ class WGAN(TwoPlayers):
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
+        return Result(loss, {"D": dw_real + dw_fake}, {"distance": 0.0 - loss})
 
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.

@@ -37,6 +37,9 @@ class WGANGP(TwoPlayers):
     n_critic: int = 5
     penalty: GradientPenalty = GradientPenalty(10.0)
 
+    penalises_samples = True
+    metric_labels = {"distance": "mean f(x) - mean f(g(z)), on the critic's own scale"}
+
     def objectives(self):
         return {"D": self.critic, "G": self.generator}
 
@@ -60,7 +63,9 @@ class WGANGP(TwoPlayers):
         x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
         penalty, dw_penalty = self.penalty(f, w, x_hat, Pass(derive(seed, "D between")))
         return Result(
-            loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty}
+            loss + penalty,
+            {"D": dw_real + dw_fake + dw_penalty},
+            {"distance": 0.0 - loss, "penalty": penalty},
         )
 
     def generator(self, params, batch, seed, fakes=None):

@@ -27,6 +27,7 @@ class Classifier(System):
     shift: int = 0
 
     purpose = "tells the class of a picture"
+    metric_labels = {"accuracy": "accuracy on the batches of training"}
 
     def objectives(self):
         return {"C": self.cross_entropy}

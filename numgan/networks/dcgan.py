@@ -22,6 +22,7 @@ from ..layers import (
     Tanh,
 )
 from ..layers.initializers import he, normal
+from .sizes import both_sides
 
 GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
@@ -36,17 +37,21 @@ def _doubling(kernel):
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """A generator z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
+    """A generator z (N, latent) -> images (N, H, W, colours) in -1..1
 
-    It begins with a Dense layer and a Reshape to images (start, start, channels[0]). Then one transposed
-    convolution of stride 2 for each further number in `channels`, and a last one to `colours` channels,
-    double the size each time. BatchNorm and ReLU follow each of these layers, but after the last one there is
-    only Tanh. The paper's kernel is 5; later code has 4. `init` is the initialiser of the weights.
+        H = h 2^len(channels),  W = w 2^len(channels),  start = (h, w), or one integer if h = w
+
+    It begins with a Dense layer and a Reshape to images (h, w, channels[0]). Then one transposed convolution
+    of stride 2 for each further number in `channels`, and a last one to `colours` channels, double the size
+    each time. BatchNorm and ReLU follow each of these layers, but after the last one there is only Tanh. The
+    paper's kernel is 5; later code has 4. `init` is the initialiser of the weights. Raises ValueError for
+    another `start`.
     """
     window, extra = _doubling(kernel)
+    h, w = both_sides(start, "dcgan_generator: start")
     layers = [
-        Dense(latent, start * start * channels[0], bias=False, init=init),
-        Reshape(start, start, channels[0]),
+        Dense(latent, h * w * channels[0], bias=False, init=init),
+        Reshape(h, w, channels[0]),
         BatchNorm(channels[0], init=GAIN),
         ReLU(),
     ]
@@ -60,37 +65,42 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """A discriminator: images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
+    """A discriminator: images (N, H, W, colours) -> logits (N, 1)
+
+        H = h 2^len(channels),  W = w 2^len(channels),  end = (h, w), or one integer if h = w
 
     For each number in `channels` it has a convolution of stride 2 to this number of channels, BatchNorm and
     LeakyReLU(slope). The first convolution has no BatchNorm; norm=False leaves out every BatchNorm, as
-    critics need it. Then a Dense layer maps the (end, end, channels[-1]) entries to one logit. `init` is the
-    initialiser of the weights.
+    critics need it. Then a Dense layer maps the (h, w, channels[-1]) entries to one logit. `init` is the
+    initialiser of the weights. Raises ValueError for another `end`.
     """
     window, _ = _doubling(kernel)
+    h, w = both_sides(end, "dcgan_discriminator: end")
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [Conv2d(inputs, outputs, **window, bias=not norm, init=init)]
         layers += [BatchNorm(outputs, init=GAIN)] if norm else []
         layers += [LeakyReLU(slope)]
-    return Sequential(*layers, Flatten(), Dense(end * end * channels[-1], 1, init=init))
+    return Sequential(*layers, Flatten(), Dense(h * w * channels[-1], 1, init=init))
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """A convolutional classifier: images (N, size, size, colours) -> logits (N, outputs)
+    """A convolutional classifier: images (N, H, W, colours) -> logits (N, outputs)
 
-    For each number in `channels` it has a 3 x 3 convolution to this number of channels, ReLU, and max pooling
-    that halves the image. Then come a hidden Dense layer of `hidden` units with ReLU, Dropout at the rate
-    `dropout`, and a Dense layer to the logits. Introductions to GANs often use this network as D.
+    size is (H, W), or one integer if H = W. For each number in `channels` the network has a 3 x 3 convolution
+    to this number of channels, ReLU, and max pooling that halves the image. Then come a hidden Dense layer of
+    `hidden` units with ReLU, Dropout at the rate `dropout`, and a Dense layer to the logits. Introductions to
+    GANs often use this network as D. Raises ValueError for another `size`.
     """
     layers = []
+    h, w = both_sides(size, "pooling_discriminator: size")
     for inputs, features in zip((colours, *channels), channels):
         layers += [Conv2d(inputs, features, kernel=3, padding=1, init=init), ReLU(), MaxPool2d(2)]
-        size //= 2
+        h, w = h // 2, w // 2
     return Sequential(
         *layers,
         Flatten(),
-        Dense(size * size * channels[-1], hidden, init=init),
+        Dense(h * w * channels[-1], hidden, init=init),
         ReLU(),
         Dropout(dropout),
         Dense(hidden, outputs, init=init),

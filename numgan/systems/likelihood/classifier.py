@@ -24,11 +24,20 @@ class Classifier(System):
     """A system with one network, C: pictures (N, H, W, channels) -> logits (N, K), one for each class.
 
     shift   in training, every picture is moved by up to this number of pixels along both axes
+
+    Raises ValueError for a single class.
     """
 
     shift: int = 0
 
     purpose = "tells the class of a picture"
+
+    def __post_init__(self):
+        if self.classes == 1:
+            raise ValueError(
+                "expected at least 2 classes to distinguish, got 1; put the pictures of each class into a "
+                "sub-folder of its own"
+            )
 
     def objectives(self):
         return {"C": self.cross_entropy}

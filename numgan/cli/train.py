@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 from .. import _kernels
 from ..evaluation import health, judging
-from ..training import loop, recipes, runs
+from ..systems.staged import planned
+from ..training import loop, progress, recipes, runs
 from . import evaluate
 from .common import (
     above_zero,
@@ -23,15 +24,19 @@ Train a system. The run folder then contains samples.png, training.gif, curves.p
 and checkpoint.npz. The last lines of the output are those of `numgan health RUN`.
 
 Without options: the first preset of the system, on the data of this preset. With --data and without --preset:
-the first preset for samples of this shape. With --preset: pictures are cropped and resized to the shape of
-the preset."""
+a preset for samples of this shape. Its networks get the stages, the inputs and the number of classes that the
+data need: pictures of 8 to 256 pixels a side, grey or colour, or rows of any length. A side of a picture is
+start * 2^stages with a start from 2 to 9, such as 28, 32, 48, 64, 96 or 128, and 48x144. --size crops and
+resizes pictures of other sizes. With --preset: pictures are cropped and resized to the shape of the preset;
+`pictures` and `points` take the shape of the data."""
 
 TRAIN_EXAMPLES = """\
 examples:
   numgan train conditional
   numgan train dcgan --data mnist --epochs 3
   numgan train gan --preset points --data grid        points in the plane, to see the modes
-  numgan train dcgan --preset half --data ./photos    64 x 64 colour pictures from a folder
+  numgan train dcgan --data ./photos --size 64        colour pictures from a folder
+  numgan train r3gan --data ./flowers                 a sub-folder for each class
   numgan train gan --loss least_squares --seed 2
   numgan train --resume runs/dcgan-mnist-1            continue after Ctrl-C, bit for bit
   numgan train --resume runs/dcgan-mnist-1 --steps 9000     continue up to a new number of steps
@@ -125,6 +130,7 @@ def _resume(args):
 
 
 def _dry_run(args, recipe, system, dataset, plan):
+    system = planned(system, plan.steps)
     about = {
         "recipe": asdict(recipe),
         "steps": plan.steps,
@@ -137,9 +143,10 @@ def _dry_run(args, recipe, system, dataset, plan):
     if args.json:
         print_json(about)
     else:
-        print(f"{system!r}\n{dataset!r}\n{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
-        for name, size in about["parameters"].items():
-            print(f"  {name}: {size:,} parameters, {about['optimizers'].get(name, 'not trained')}")
+        print(f"{system!r}\n{recipe.system} {recipe.preset} on {dataset!r}")
+        print(f"{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
+        for (name, _), line in zip(system.networks.items(), progress.sizes(system)):
+            print(f"  {line}; {about['optimizers'].get(name, 'not trained')}")
 
 
 def _report(args, trained):

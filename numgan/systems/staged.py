@@ -96,3 +96,14 @@ class Staged(System):
 
     def __repr__(self):
         return "Staged(" + ",\n".join(f"{steps} steps of {system!r}" for steps, system in self.parts) + ")"
+
+
+def planned(system, steps):
+    """A copy of the system for a run of `steps` steps, which may be another number than system.steps.
+
+    A schedule of an optimiser over all steps of the system then is over all steps of the run, and so is noise
+    that vanishes at the end. A Staged is returned as it is: each stage has its own number of steps.
+    """
+    if isinstance(system, Staged) or steps == system.steps:
+        return system
+    return replace(system.with_optimizers(lambda _, opt: opt.planned(system.steps, steps)), steps=steps)

@@ -30,7 +30,9 @@ from ..core.signals import stop_requests
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
+from ..systems.staged import planned
 from . import checkpoint, recipes, runs, sampling
+from .progress import Progress, tell
 from .recipes import Plan
 from .state import State, expect_weights
 from .step import advance
@@ -97,8 +99,9 @@ def train(
                                 (None: a twentieth of `steps`). With resume=True: the values of the run
     checkpoint_every            steps between checkpoints; None: none by number of steps. A checkpoint is also
                                 written every checkpoint_seconds (inf: never) and at the end
-    progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
-                                none
+    progress                    True: on stderr the sizes of the networks, after ten steps the time of all
+                                steps, and a progress bar, or a line every minute if stderr is no terminal.
+                                False: nothing
     look                        a function that is called with the State after every step; it must not change
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 `look` is called for them again
@@ -129,7 +132,7 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(runs.read_config(out), plan)
+            config = _extended(system, runs.read_config(out), plan)
         else:
             config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
@@ -154,7 +157,8 @@ def train(
                 checkpoint.save(out / "checkpoint.npz", state, about)
             # config.json comes after the checkpoint: a folder with config.json must have a state to resume
             runs.write_config(out, config)
-            return _Session(out, config, about, system, dataset, state, progress, look).run(
+            now = planned(system, config["steps"])
+            return _Session(out, config, about, now, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds
             )
 
@@ -164,23 +168,30 @@ def _begun(system, dataset, plan, recipe):
 
     Raises ValueError if the dict fails the check of config.json, because numgan could not read it again.
     """
+    plan = plan.resolve(system)
     config = {
         "recipe": recipe and asdict(recipe),
-        **asdict(plan.resolve(system)),
+        **asdict(plan),
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},
-        "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
+        "optimizers": _optimizers(system, plan.steps),
         "versions": runs.environment(),
     }
     runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
     return config
 
 
-def _extended(config, plan):
+def _optimizers(system, steps):
+    """{network: the repr of its optimiser} in a run of `steps` steps."""
+    return {name: repr(opt) for name, opt in planned(system, steps).optimizers.items()}
+
+
+def _extended(system, config, plan):
     """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    The entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or
+    Schedules over all steps are then over the new number of steps. The entry "diverged", the message of an
+    earlier failure, is removed. Raises ValueError if batch_size or
     seed of the plan are not None and differ from those in `config`.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
@@ -189,7 +200,9 @@ def _extended(config, plan):
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
-    return config | {"steps": plan.steps or config["steps"]}
+    if plan.steps in (None, config["steps"]):
+        return config
+    return config | {"steps": plan.steps, "optimizers": _optimizers(system, plan.steps)}
 
 
 @dataclass
@@ -267,6 +280,8 @@ class _Session:
             dynamic_ncols=True,
             file=STDERR,
         ) as bar:
+            progress = Progress(self.system, steps, self._tell, by_minute=not STDERR.isatty())
+            progress.begin(state.step)
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
@@ -274,6 +289,7 @@ class _Session:
                     {f"loss {name}": f"{loss:.3f}" for name, loss in self.losses.items()}, refresh=False
                 )
                 bar.update()
+                progress.after(state.step, self.losses)
                 if state.step % config["log_every"] == 0 or state.step == steps:
                     self._log(results)
                 if self.look:
@@ -293,8 +309,14 @@ class _Session:
         return f"{system} on {self.dataset.name}"
 
     def _say(self, line):
-        if self.progress and not STDERR.isatty():
-            print(f"numgan: {line}", file=STDERR, flush=True)
+        """Print a line where no progress bar says the same."""
+        if not STDERR.isatty():
+            self._tell(line)
+
+    def _tell(self, line):
+        """Print a line, above the progress bar if there is one."""
+        if self.progress:
+            tell(line)
 
     def _advance(self):
         try:

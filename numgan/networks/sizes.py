@@ -13,6 +13,7 @@ from ..core.arguments import is_integer
 
 STARTS = range(2, 10)  # the sides of the smallest feature map
 SMALL = 7  # with at least two stages, a start up to this one needs no further stage
+SHORTEST = 8  # the shortest side that is recommended
 LARGEST = 256  # the longest side of a picture, in pixels
 FAST = 128  # the longest side that is recommended for training without a graphics card
 
@@ -70,7 +71,7 @@ def nearest(size):
         (a << stages, b << stages)
         for a, b in product(STARTS, STARTS)
         for stages in range(1, most.bit_length())
-        if max(a, b) << stages <= most
+        if min(a, b) << stages >= SHORTEST and max(a, b) << stages <= most
     } - {(height, width)}
 
     def distance(other):

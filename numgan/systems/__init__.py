@@ -146,7 +146,7 @@ def _fitting_shape(where, own, adapts, shape):
     if not adapts:
         size = "x".join(map(str, own.sample_shape[:2]))
         raise ValueError(
-            f"{where} has the sizes of its paper: expected samples of shape {own.sample_shape}, got {shape}; "
+            f"{where} has fixed sizes: expected samples of shape {own.sample_shape}, got {shape}; "
             f"resize the pictures to {size}, or choose another preset"
         )
     if len(shape) == 3 and max(shape[:2]) > LARGEST:

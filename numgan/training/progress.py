@@ -112,10 +112,10 @@ def _kept(system, name):
 
 def size(count):
     """A number of bytes in words, such as 3.2 MB."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
-    return f"{count / 1e3:.3g} kB"
+    return f"{count} bytes"
 
 
 def duration(seconds):

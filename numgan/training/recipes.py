@@ -301,7 +301,7 @@ def check(system, dataset):
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(
             f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has "
-            f"{dataset.labels.max() + 1}"
+            f"{dataset.labels.max() + 1}; leave out the preset, then the networks follow the data"
         )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:

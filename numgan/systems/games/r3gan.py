@@ -187,7 +187,7 @@ def _convolutional(width, shape, classes, data, steps):
     if classes:
         G, D = label_beside(classes, code, up), label_beside(classes, code, down, first=features)
     else:
-        G, D = Sequential(*up), Sequential(features, *down)
+        G, D = Sequential(*up[0], *up[1]), Sequential(*features, *down[0], down[1])
     return R3GAN(
         latent=Latent(32),
         classes=classes,

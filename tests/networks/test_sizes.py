@@ -1,0 +1,110 @@
+"""How many stages a size of pictures needs, which channels they have, and what is said of other sizes."""
+
+import pytest
+
+from numgan.networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
+from numgan.networks.sizes import LARGEST, STARTS, channels_of, nearest, stages_of
+
+SIDES = {  # side: (start, stages)
+    4: (2, 1),
+    8: (2, 2),
+    10: (5, 1),
+    12: (3, 2),
+    14: (7, 1),
+    16: (4, 2),
+    18: (9, 1),
+    20: (5, 2),
+    24: (6, 2),
+    28: (7, 2),
+    32: (4, 3),
+    36: (9, 2),
+    40: (5, 3),
+    48: (6, 3),
+    56: (7, 3),
+    64: (4, 4),
+    72: (9, 3),
+    80: (5, 4),
+    96: (6, 4),
+    112: (7, 4),
+    128: (4, 5),
+    144: (9, 4),
+    224: (7, 5),
+    256: (4, 6),
+}
+
+
+def test_squares():
+    for side, (start, stages) in SIDES.items():
+        assert stages_of((side, side)) == ((start, start), stages) and side == start * 2**stages
+
+
+@pytest.mark.parametrize(
+    "size, start, stages",
+    [((48, 144), (3, 9), 4), ((32, 64), (2, 4), 4), ((64, 80), (4, 5), 4), ((8, 36), (2, 9), 2)],
+)
+def test_unequal_sides_have_one_number_of_stages(size, start, stages):
+    assert stages_of(size) == (start, stages) and stages_of(size[::-1]) == (start[::-1], stages)
+
+
+@pytest.mark.parametrize(
+    "size, near",
+    [
+        ((218, 178), ((192, 160), (160, 128))),
+        ((70, 90), ((64, 80), (56, 72))),
+        ((9, 13), ((8, 12), (8, 10))),
+        ((30, 30), ((28, 28), (24, 24))),
+        ((16, 128), ((16, 72), (16, 64))),
+        ((768, 1024), ((96, 128), (112, 128))),
+        ((7, 7), ((8, 8), (10, 10))),
+    ],
+)
+def test_other_sizes_are_refused_with_the_nearest_ones(size, near):
+    with pytest.raises(ValueError) as caught:
+        stages_of(size)
+    assert nearest(size) == list(near) and str(caught.value) == (
+        "expected pictures of start * 2^stages pixels a side, with starts from 2 to 9 and at most "
+        f"256 pixels, got {size[0]} x {size[1]}; the nearest sizes are {near[0][0]} x {near[0][1]} and {near[1][0]} x "
+        f"{near[1][1]}: crop and resize the pictures, with --size {near[0][0]}x{near[0][1]} or "
+        f"load(..., size={near[0]})"
+    )
+
+
+def test_every_size_has_an_answer_or_a_near_size_that_has_one():
+    for height in range(1, 300, 7):
+        for width in range(1, 300, 11):
+            try:
+                start, stages = stages_of((height, width))
+            except ValueError:
+                for size in nearest((height, width)):
+                    stages_of(size)
+            else:
+                assert set(start) <= set(STARTS) and max(height, width) <= LARGEST
+                assert (start[0] << stages, start[1] << stages) == (height, width)
+
+
+def test_channels_halve_from_stage_to_stage():
+    assert channels_of(2, 64) == (128, 64) and channels_of(4, 64) == (256, 128, 64, 32)
+    assert channels_of(1, 32) == (32,) and channels_of(3, 32) == (96, 48, 24)
+    assert channels_of(2, 64, 0.1) == (12, 6) and channels_of(3, 64, 0.001) == (2, 2, 2)
+
+
+def test_networks_of_unequal_sides():
+    G, D = dcgan_generator(5, (3, 9), (8, 4, 3, 2), 3), dcgan_discriminator((3, 9), (2, 3, 4, 8), 3)
+    assert G.output_shape((5,)) == (48, 144, 3) and D.output_shape((48, 144, 3)) == (1,)
+    assert G.output_shape((5,)) == dcgan_generator(5, [3, 9], (8, 4, 3, 2), 3).output_shape((5,))
+    C = pooling_discriminator((9, 13), (2, 3), 4, 1, outputs=7)
+    assert C.output_shape((9, 13, 1)) == (7,) and repr(C[7]) == "Dense(18, 4)"
+
+
+@pytest.mark.parametrize("start", [0, -1, 2.0, "3", (3,), (3, 0), (3, 4, 5), None, True])
+def test_a_start_is_an_integer_or_a_pair(start):
+    for name, make in (
+        ("dcgan_generator: start", lambda: dcgan_generator(5, start, (2,), 1)),
+        ("dcgan_discriminator: end", lambda: dcgan_discriminator(start, (2,), 1)),
+        ("pooling_discriminator: size", lambda: pooling_discriminator(start, (2,), 3, 1)),
+    ):
+        with pytest.raises(ValueError) as caught:
+            make()
+        assert str(caught.value) == (
+            f"{name}: expected an integer of at least 1 or a pair of them, got {start!r}"
+        )

@@ -1,6 +1,6 @@
 """The number of halvings, and the channels, that convolutional networks have for pictures of a given size.
 
-    side = start * 2^stages        one number of stages for both sides, each start from 2 to 9
+    side = start * 2^stages        one number of stages for both sides, each start from 2 to 15
 
 A stage doubles the picture in a generator and halves it in a discriminator. Many sizes have this form: the
 powers of 2, 28 = 7 * 4, 48 = 6 * 8, 96 = 6 * 16, and the unequal sides 48 x 144 = (3 x 9) * 16.
@@ -11,7 +11,8 @@ from math import log
 
 from ..core.arguments import is_integer
 
-STARTS = range(2, 10)  # the sides of the smallest feature map
+STARTS = range(2, 16)  # the sides of the smallest feature map
+NEAR = range(2, 10)  # those of the sizes that a message recommends, because small maps make fast networks
 SMALL = 7  # with at least two stages, a start up to this one needs no further stage
 SHORTEST = 8  # the shortest side that is recommended
 LARGEST = 256  # the longest side of a picture, in pixels
@@ -44,7 +45,7 @@ def stages_of(size):
     ]
     if not known or max(size) > LARGEST:
         raise ValueError(
-            f"expected pictures of start * 2^stages pixels a side, with starts from 2 to 9 and at most "
+            f"expected pictures of start * 2^stages pixels a side, with starts from 2 to 15 and at most "
             f"{LARGEST} pixels, got {size[0]} x {size[1]}; {advice(size)}"
         )
     return next(((start, n) for start, n in known if n > 1 and max(start) <= SMALL), known[-1])
@@ -69,7 +70,7 @@ def nearest(size):
     most = LARGEST if max(size) <= LARGEST else FAST
     possible = {
         (a << stages, b << stages)
-        for a, b in product(STARTS, STARTS)
+        for a, b in product(NEAR, NEAR)
         for stages in range(1, most.bit_length())
         if min(a, b) << stages >= SHORTEST and max(a, b) << stages <= most
     } - {(height, width)}

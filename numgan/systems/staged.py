@@ -101,9 +101,9 @@ class Staged(System):
 def planned(system, steps):
     """A copy of the system for a run of `steps` steps, which may be another number than system.steps.
 
-    A schedule of an optimiser over all steps of the system then is over all steps of the run, and so is noise
-    that vanishes at the end. A Staged is returned as it is: each stage has its own number of steps.
+    A schedule of an optimiser over all steps of the system then is over all steps of the run. A Staged is
+    returned as it is: each stage has its own number of steps.
     """
     if isinstance(system, Staged) or steps == system.steps:
         return system
-    return replace(system.with_optimizers(lambda _, opt: opt.planned(system.steps, steps)), steps=steps)
+    return system.with_optimizers(lambda name, optimizer: optimizer.planned(system.steps, steps))

@@ -13,14 +13,17 @@ SIDES = {  # side: (start, stages)
     14: (7, 1),
     16: (4, 2),
     18: (9, 1),
+    22: (11, 1),
     20: (5, 2),
     24: (6, 2),
     28: (7, 2),
+    30: (15, 1),
     32: (4, 3),
     36: (9, 2),
     40: (5, 3),
     48: (6, 3),
     56: (7, 3),
+    60: (15, 2),
     64: (4, 4),
     72: (9, 3),
     80: (5, 4),
@@ -40,7 +43,14 @@ def test_squares():
 
 @pytest.mark.parametrize(
     "size, start, stages",
-    [((48, 144), (3, 9), 4), ((32, 64), (2, 4), 4), ((64, 80), (4, 5), 4), ((8, 36), (2, 9), 2)],
+    [
+        ((48, 144), (3, 9), 4),
+        ((32, 64), (2, 4), 4),
+        ((64, 80), (4, 5), 4),
+        ((8, 36), (2, 9), 2),
+        ((20, 40), (5, 10), 2),
+        ((28, 56), (7, 14), 2),
+    ],
 )
 def test_unequal_sides_have_one_number_of_stages(size, start, stages):
     assert stages_of(size) == (start, stages) and stages_of(size[::-1]) == (start[::-1], stages)
@@ -52,7 +62,7 @@ def test_unequal_sides_have_one_number_of_stages(size, start, stages):
         ((218, 178), ((192, 160), (160, 128))),
         ((70, 90), ((64, 80), (56, 72))),
         ((9, 13), ((8, 12), (8, 10))),
-        ((30, 30), ((28, 28), (24, 24))),
+        ((34, 34), ((32, 32), (28, 28))),
         ((16, 128), ((16, 72), (16, 64))),
         ((768, 1024), ((96, 128), (112, 128))),
         ((7, 7), ((8, 8), (10, 10))),
@@ -61,11 +71,11 @@ def test_unequal_sides_have_one_number_of_stages(size, start, stages):
 def test_other_sizes_are_refused_with_the_nearest_ones(size, near):
     with pytest.raises(ValueError) as caught:
         stages_of(size)
+    (a, b), (c, d) = near
     assert nearest(size) == list(near) and str(caught.value) == (
-        "expected pictures of start * 2^stages pixels a side, with starts from 2 to 9 and at most "
-        f"256 pixels, got {size[0]} x {size[1]}; the nearest sizes are {near[0][0]} x {near[0][1]} and {near[1][0]} x "
-        f"{near[1][1]}: crop and resize the pictures, with --size {near[0][0]}x{near[0][1]} or "
-        f"load(..., size={near[0]})"
+        "expected pictures of start * 2^stages pixels a side, with starts from 2 to 15 and at most 256 "
+        f"pixels, got {size[0]} x {size[1]}; the nearest sizes are {a} x {b} and {c} x {d}: crop and resize "
+        f"the pictures, with --size {a}x{b} or load(..., size=({a}, {b}))"
     )
 
 

@@ -241,7 +241,7 @@ def test_only_presets_without_a_data_set_of_their_own_follow_the_data():
     "words, message",
     [
         (("dcgan", "paper", 1.0, (32, 32, 3)), "dcgan paper has fixed sizes: expected samples of shape"),
-        (("dcgan", "pictures", 1.0, (30, 30, 3)), "dcgan pictures: .*nearest sizes are 28 x 28 and 24 x 24"),
+        (("dcgan", "pictures", 1.0, (34, 34, 3)), "dcgan pictures: .*nearest sizes are 32 x 32 and 28 x 28"),
         (("gan", "digits", 1.0, (300, 20, 3)), "gan digits: expected pictures of at most 256 pixels a side"),
         (("gan", "digits", 1.0, (5,)), r"gan digits takes pictures .*, got samples of shape \(5,\)"),
         (("gan", "points", 1.0, (8, 8, 1)), r"gan points takes rows .*, got samples of shape \(8, 8, 1\)"),

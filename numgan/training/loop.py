@@ -132,7 +132,8 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(system, runs.read_config(out), plan)
+            config = _extended(runs.read_config(out), plan)
+            config |= {"optimizers": _optimizers(system, config["steps"])}
         else:
             config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
@@ -187,11 +188,10 @@ def _optimizers(system, steps):
     return {name: repr(opt) for name, opt in planned(system, steps).optimizers.items()}
 
 
-def _extended(system, config, plan):
+def _extended(config, plan):
     """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    Schedules over all steps are then over the new number of steps. The entry "diverged", the message of an
-    earlier failure, is removed. Raises ValueError if batch_size or
+    The entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or
     seed of the plan are not None and differ from those in `config`.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
@@ -200,9 +200,7 @@ def _extended(system, config, plan):
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
-    if plan.steps in (None, config["steps"]):
-        return config
-    return config | {"steps": plan.steps, "optimizers": _optimizers(system, plan.steps)}
+    return config | {"steps": plan.steps or config["steps"]}
 
 
 @dataclass

@@ -112,7 +112,7 @@ def systems_command(args):
         "\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default. With --data and without\n"
         "--preset, it is a preset for data of this shape.\n"
         "* The networks adapt to other shapes: with convolutions to pictures of 8 to 256 pixels a side, of\n"
-        "  start * 2^stages pixels with a start from 2 to 15; with dense layers to pictures of any size up\n"
+        "  start * 2^levels pixels with a start from 2 to 15; with dense layers to pictures of any size up\n"
         "  to 256, and to rows of any length. Networks that get labels adapt to the number of classes too."
     )
 

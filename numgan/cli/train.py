@@ -24,9 +24,9 @@ Train a system. The run folder then contains samples.png, training.gif, curves.p
 and checkpoint.npz. The last lines of the output are those of `numgan health RUN`.
 
 Without options: the first preset of the system, on the data of this preset. With --data and without --preset:
-a preset for samples of this shape. Its networks get the stages, the inputs and the number of classes that the
+a preset for samples of this shape. Its networks get the levels, the inputs and the number of classes that the
 data need: pictures of 8 to 256 pixels a side, grey or colour, or rows of any length. A side of a picture is
-start * 2^stages with a start from 2 to 15, such as 28, 32, 48, 64, 96 or 128, and 48x144. --size crops and
+start * 2^levels with a start from 2 to 15, such as 28, 32, 48, 64, 96 or 128, and 48x144. --size crops and
 resizes pictures of other sizes. With --preset: pictures are cropped and resized to the shape of the preset;
 `pictures` and `points` take the shape of the data."""
 

@@ -1,8 +1,8 @@
 """The number of halvings, and the channels, that convolutional networks have for pictures of a given size.
 
-    side = start * 2^stages        one number of stages for both sides, each start from 2 to 15
+    side = start * 2^levels        one number of levels for both sides, each start from 2 to 15
 
-A stage doubles the picture in a generator and halves it in a discriminator. Many sizes have this form: the
+A level doubles the picture in a generator and halves it in a discriminator. Many sizes have this form: the
 powers of 2, 28 = 7 * 4, 48 = 6 * 8, 96 = 6 * 16, and the unequal sides 48 x 144 = (3 x 9) * 16.
 """
 
@@ -13,7 +13,7 @@ from ..core.arguments import is_integer
 
 STARTS = range(2, 16)  # the sides of the smallest feature map
 NEAR = range(2, 10)  # those of the sizes that a message recommends, because small maps make fast networks
-SMALL = 7  # with at least two stages, a start up to this one needs no further stage
+SMALL = 7  # with at least two levels, a start up to this one needs no further level
 SHORTEST = 8  # the shortest side that is recommended
 LARGEST = 256  # the longest side of a picture, in pixels
 FAST = 128  # the longest side that is recommended for training without a graphics card
@@ -30,22 +30,22 @@ def both_sides(size, name):
     return tuple(map(int, sides))
 
 
-def stages_of(size):
-    """(start, stages) for pictures of `size` = (height, width): the pair start, and the number of stages.
+def levels_of(size):
+    """(start, levels) for pictures of `size` = (height, width): the pair start, and the number of levels.
 
-    height = start[0] 2^stages and width = start[1] 2^stages. Among the possible numbers of stages this is
+    height = start[0] 2^levels and width = start[1] 2^levels. Among the possible numbers of levels this is
     the first from 2 on whose starts are at most 7. If there is none, it is the largest possible number.
 
     Raises ValueError if there is no such number; the message names the nearest sizes that have one.
     """
     known = [
-        (tuple(side >> stages for side in size), stages)
-        for stages in range(1, LARGEST.bit_length())
-        if all(side % 2**stages == 0 and side >> stages in STARTS for side in size)
+        (tuple(side >> levels for side in size), levels)
+        for levels in range(1, LARGEST.bit_length())
+        if all(side % 2**levels == 0 and side >> levels in STARTS for side in size)
     ]
     if not known or max(size) > LARGEST:
         raise ValueError(
-            f"expected pictures of start * 2^stages pixels a side, with starts from 2 to 15 and at most "
+            f"expected pictures of start * 2^levels pixels a side, with starts from 2 to 15 and at most "
             f"{LARGEST} pixels, got {size[0]} x {size[1]}; {advice(size)}"
         )
     return next(((start, n) for start, n in known if n > 1 and max(start) <= SMALL), known[-1])
@@ -61,7 +61,7 @@ def advice(size):
 
 
 def nearest(size):
-    """Two sizes (height, width) near `size` for which `stages_of` has an answer, the better one first.
+    """Two sizes (height, width) near `size` for which `levels_of` has an answer, the better one first.
 
     They are not larger than `size` if possible, and of at most FAST pixels a side if `size` is too large. The
     proportions count more than the number of pixels, because cropping loses what does not fit.
@@ -69,10 +69,10 @@ def nearest(size):
     height, width = size
     most = LARGEST if max(size) <= LARGEST else FAST
     possible = {
-        (a << stages, b << stages)
+        (a << levels, b << levels)
         for a, b in product(NEAR, NEAR)
-        for stages in range(1, most.bit_length())
-        if min(a, b) << stages >= SHORTEST and max(a, b) << stages <= most
+        for levels in range(1, most.bit_length())
+        if min(a, b) << levels >= SHORTEST and max(a, b) << levels <= most
     } - {(height, width)}
 
     def distance(other):
@@ -82,11 +82,11 @@ def nearest(size):
     return sorted(possible, key=distance)[:2]
 
 
-def channels_of(stages, first, width=1.0):
+def channels_of(levels, first, width=1.0):
     """The numbers of channels of a generator's feature maps, from the smallest map to the largest.
 
-    first    channels of the smallest feature map for each stage. With `stages` stages it has stages * first
-             channels, and every further map has half as many: (128, 64) for two stages and first = 64
+    first    channels of the smallest feature map for each level. With `levels` levels it has levels * first
+             channels, and every further map has half as many: (128, 64) for two levels and first = 64
     width    a factor of all these numbers; at least 2 channels remain
     """
-    return tuple(max(int((stages * first >> n) * width), 2) for n in range(stages))
+    return tuple(max(int((levels * first >> n) * width), 2) for n in range(levels))

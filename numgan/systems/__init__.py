@@ -87,7 +87,7 @@ def build(name, preset=None, width=1.0, sample_shape=None, classes=None):
     preset         the preset's name; None: the system's first preset
     width          factor of all hidden widths, from 0.0001 to 1000; checks use narrow networks
     sample_shape   the shape of one sample, (height, width, channels) or (numbers in a row,). The networks
-                   get as many stages and inputs as it needs. None: that of the preset
+                   get as many levels and inputs as it needs. None: that of the preset
     classes        the number of classes, for a preset with labels; None: that of the preset
 
     Raises ValueError for an unknown system or preset, a width out of this range, or a shape or a number of

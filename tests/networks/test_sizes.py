@@ -1,11 +1,11 @@
-"""How many stages a size of pictures needs, which channels they have, and what is said of other sizes."""
+"""How many levels a size of pictures needs, which channels they have, and what is said of other sizes."""
 
 import pytest
 
 from numgan.networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
-from numgan.networks.sizes import LARGEST, STARTS, channels_of, nearest, stages_of
+from numgan.networks.sizes import LARGEST, STARTS, channels_of, nearest, levels_of
 
-SIDES = {  # side: (start, stages)
+SIDES = {  # side: (start, levels)
     4: (2, 1),
     8: (2, 2),
     10: (5, 1),
@@ -37,12 +37,12 @@ SIDES = {  # side: (start, stages)
 
 
 def test_squares():
-    for side, (start, stages) in SIDES.items():
-        assert stages_of((side, side)) == ((start, start), stages) and side == start * 2**stages
+    for side, (start, levels) in SIDES.items():
+        assert levels_of((side, side)) == ((start, start), levels) and side == start * 2**levels
 
 
 @pytest.mark.parametrize(
-    "size, start, stages",
+    "size, start, levels",
     [
         ((48, 144), (3, 9), 4),
         ((32, 64), (2, 4), 4),
@@ -52,8 +52,8 @@ def test_squares():
         ((28, 56), (7, 14), 2),
     ],
 )
-def test_unequal_sides_have_one_number_of_stages(size, start, stages):
-    assert stages_of(size) == (start, stages) and stages_of(size[::-1]) == (start[::-1], stages)
+def test_unequal_sides_have_one_number_of_levels(size, start, levels):
+    assert levels_of(size) == (start, levels) and levels_of(size[::-1]) == (start[::-1], levels)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_unequal_sides_have_one_number_of_stages(size, start, stages):
 )
 def test_other_sizes_are_refused_with_the_nearest_ones(size, near):
     with pytest.raises(ValueError) as caught:
-        stages_of(size)
+        levels_of(size)
     (a, b), (c, d) = near
     assert nearest(size) == list(near) and str(caught.value) == (
-        "expected pictures of start * 2^stages pixels a side, with starts from 2 to 15 and at most 256 "
+        "expected pictures of start * 2^levels pixels a side, with starts from 2 to 15 and at most 256 "
         f"pixels, got {size[0]} x {size[1]}; the nearest sizes are {a} x {b} and {c} x {d}: crop and resize "
         f"the pictures, with --size {a}x{b} or load(..., size=({a}, {b}))"
     )
@@ -83,13 +83,13 @@ def test_every_size_has_an_answer_or_a_near_size_that_has_one():
     for height in range(1, 300, 7):
         for width in range(1, 300, 11):
             try:
-                start, stages = stages_of((height, width))
+                start, levels = levels_of((height, width))
             except ValueError:
                 for size in nearest((height, width)):
-                    stages_of(size)
+                    levels_of(size)
             else:
                 assert set(start) <= set(STARTS) and max(height, width) <= LARGEST
-                assert (start[0] << stages, start[1] << stages) == (height, width)
+                assert (start[0] << levels, start[1] << levels) == (height, width)
 
 
 def test_channels_halve_from_stage_to_stage():

@@ -29,7 +29,7 @@ from ...layers import (
 )
 from ...layers.initializers import normal, uniform
 from ...networks import label_beside
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ..system import Latent
 from .presets import both, from_folder
@@ -50,16 +50,16 @@ def _dcgan(latent, width, shape, classes, **settings):
     """A Conditional with DCGAN networks; each layer gets the label.
 
     latent      the prior of z
-    width       factor of the numbers of channels; without it the smallest feature map has 64 for each stage,
-                and a further stage halves the number: 128 and 64 for two stages
-    shape       (height, width, channels) of a picture, of a size that `stages_of` knows
+    width       factor of the numbers of channels; without it the smallest feature map has 64 for each level,
+                and a further level halves the number: 128 and 64 for two levels
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
     classes     number of classes
     settings    further fields of the Conditional
 
     The convolutions have windows of 4x4.
     """
-    start, stages = stages_of(shape[:2])
-    channels = channels_of(stages, 64, width)
+    start, levels = levels_of(shape[:2])
+    channels = channels_of(levels, 64, width)
     first, last, code = channels[0], channels[-1], 10
     window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
 
@@ -116,7 +116,7 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 
 
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
-    """Pictures of any size from 8x8 on, with any number of classes: `mnist`, with the stages that they need.
+    """Pictures of any size from 8x8 on, with any number of classes: `mnist`, with the levels that they need.
 
     Returns a Conditional. `width` is a factor of the hidden widths.
     """

@@ -9,7 +9,7 @@ In each step D and G use the same fakes, as published DCGAN programs do.
 from dataclasses import dataclass
 
 from ...networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ..system import Latent
 from .presets import FOLDER, both, from_folder, on_mnist
@@ -92,13 +92,13 @@ def pooling(width=1.0, shape=(28, 28, 1)):
     Introductions to GANs often use such a D.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    channels = channels_of(stages_of(shape[:2])[1], 32, width)[::-1]
+    channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
     D = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2])
     return mnist(width, shape).with_networks(D=D)
 
 
 def pictures(width=1.0, shape=(32, 32, 3)):
-    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many stages as the size needs.
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """

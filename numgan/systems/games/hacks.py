@@ -52,7 +52,7 @@ import numpy as np
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import feature_matching, minimax, nonsaturating, softmax_cross_entropy
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import SGD, Adam, Historical
 from ...remedies.balance import Balance
 from ...remedies.noise import InstanceNoise, NoisyLabels
@@ -275,7 +275,7 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
         shape=shape,
         steps=4000,
         hidden=max(int(256 * width), 4),
-        channels=channels_of(stages_of(shape[:2])[1], 64, width),
+        channels=channels_of(levels_of(shape[:2])[1], 64, width),
         kinds=range(classes),
     )
     return game.setting(**switches)

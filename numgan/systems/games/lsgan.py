@@ -48,7 +48,7 @@ def points(width=1.0, shape=(2,)):
 
 
 def pictures(width=1.0, shape=(32, 32, 3)):
-    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many stages as the size needs.
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """

@@ -23,7 +23,7 @@ from ...networks import (
     plane_discriminator,
     plane_generator,
 )
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...networks.small import plane_latent
 from ..system import Latent
 
@@ -89,17 +89,17 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,)
 def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **changes):
     """A game of the class `game` for 28x28 or other pictures, with DCGAN networks.
 
-    The smallest feature map has 64 * width channels for each stage, and a further stage halves the number:
+    The smallest feature map has 64 * width channels for each level, and a further level halves the number:
     128 and 64 for 28x28, and 256, 128, 64 and 32 for 64x64.
 
     optimizers  {"D": optimiser, "G": optimiser}
     latent      the number of entries of z
     D           {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
-    shape       (height, width, channels) of a picture, of a size that `stages_of` knows
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
     changes     fields of the game that differ from the common ones
     """
-    start, stages = stages_of(shape[:2])
-    channels = channels_of(stages, 64, width)
+    start, levels = levels_of(shape[:2])
+    channels = channels_of(levels, 64, width)
     common = dict(
         latent=Latent(latent),
         sample_shape=shape,

@@ -32,7 +32,7 @@ from ...layers import (
 )
 from ...losses import RelativisticLoss, relativistic_paired, sigmoid
 from ...networks import label_beside
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
 from ...remedies.penalties import R1, R2, Lazy
@@ -145,7 +145,7 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 
 
 def pictures(width=1.0, shape=(32, 32, 3), classes=0):
-    """Pictures of any size from 8x8 on, with or without classes: `mnist`, with the stages that they need.
+    """Pictures of any size from 8x8 on, with or without classes: `mnist`, with the levels that they need.
 
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
@@ -156,13 +156,13 @@ def _convolutional(width, shape, classes, data, steps):
     """An R3GAN for pictures with convolutions and one hidden dense layer; the dense layers get the label.
 
     width      factor of the hidden widths; without it the smallest feature map has 32 channels for each
-               stage, a further stage halves the number, and the dense layer has 512 units
-    shape      (height, width, channels) of a picture, of a size that `stages_of` knows
+               level, a further level halves the number, and the dense layer has 512 units
+    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
     classes    number of classes; 0: there are no labels
     steps      number of steps, in which the learning rates fall to 0
     """
-    start, stages = stages_of(shape[:2])
-    channels, h = channels_of(stages, 32, width), max(int(512 * width), 2)
+    start, levels = levels_of(shape[:2])
+    channels, h = channels_of(levels, 32, width), max(int(512 * width), 2)
     first, last, entries = channels[0], channels[-1], start[0] * start[1] * channels[0]
     code, window = 16 if classes else 0, {"kernel": 4, "stride": 2, "padding": 1}
     growing, shrinking = [], [Conv2d(shape[2], last, **window), LeakyReLU(0.2)]

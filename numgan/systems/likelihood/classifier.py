@@ -13,7 +13,7 @@ from ...core.randomness import derive, stream
 from ...layers import Flatten, Pass, ReLU, Sequential
 from ...losses import softmax, softmax_cross_entropy
 from ...networks import mlp, pooling_discriminator
-from ...networks.sizes import channels_of, stages_of
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
 from ..system import Result, System
@@ -94,14 +94,14 @@ def shifted(x, most, rng, fill):
 
 
 def _convolutional(shape, classes, width, rate, steps, **settings):
-    """A Classifier of pictures of shape (height, width, channels), of a size that `stages_of` knows.
+    """A Classifier of pictures of shape (height, width, channels), of a size that `levels_of` knows.
 
-    C has one convolution with max-pooling for each stage, then a dense layer of 128 units with dropout, then
-    the layer of the logits. The last convolution has 32 channels for each stage, the one before it half as
-    many: 32 and 64 for two stages. `width` is a factor of these numbers and of 128. Adam's learning rate
+    C has one convolution with max-pooling for each level, then a dense layer of 128 units with dropout, then
+    the layer of the logits. The last convolution has 32 channels for each level, the one before it half as
+    many: 32 and 64 for two levels. `width` is a factor of these numbers and of 128. Adam's learning rate
     falls from `rate` to 0 in `steps` steps. `settings` are further fields of the Classifier.
     """
-    channels = channels_of(stages_of(shape[:2])[1], 32, width)[::-1]
+    channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
     C = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2], outputs=classes)
     return Classifier(
         classes=classes,
@@ -132,7 +132,7 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 
 
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
-    """Pictures of any size from 8x8 on, with any number of classes: `digits`, with the stages they need.
+    """Pictures of any size from 8x8 on, with any number of classes: `digits`, with the levels they need.
 
     In training every picture is moved by up to one pixel along both axes.
     Returns a Classifier. `width` is a factor of the hidden widths.

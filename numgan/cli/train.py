@@ -28,7 +28,10 @@ a preset for samples of this shape. Its networks get the levels, the inputs and 
 data need: pictures of 8 to 256 pixels a side, grey or colour, or rows of any length. A side of a picture is
 start * 2^levels with a start from 2 to 15, such as 28, 32, 48, 64, 96 or 128, and 48x144. --size crops and
 resizes pictures of other sizes. With --preset: pictures are cropped and resized to the shape of the preset;
-`pictures` and `points` take the shape of the data."""
+`pictures` and `points` take the shape of the data.
+
+--steps also sets the number of steps over which a learning rate falls. If --resume has more --steps than the
+run, the rest of the run has the rates of a run of this new length."""
 
 TRAIN_EXAMPLES = """\
 examples:

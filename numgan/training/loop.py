@@ -234,7 +234,7 @@ class _Session:
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]
         files.make_folder(self.out / "samples")
-        self._say(
+        self._tell(
             f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}"
         )
         self.began = time.monotonic()

@@ -154,3 +154,13 @@ def test_a_dry_run_tells_the_preset_and_the_memory(numgan, folders):
     assert lines[-3].startswith("1,200 steps of 100") and "Cosine(start=0.001, steps=1200" in lines[-1]
     assert [line.split(":")[0].strip() for line in lines[-2:]] == ["G", "D"]
     assert "parameters, 25.6 MB with weights, gradient, moments, average" in lines[-2]
+
+
+def test_systems_tell_which_presets_adapt(numgan):
+    rows = {(row["system"], row["preset"]): row for row in json.loads(numgan("systems", "--json")[1])}
+    assert rows["dcgan", "pictures"]["adapts_to"] == ["shape"] and rows["dcgan", "paper"]["adapts_to"] == []
+    assert rows["conditional", "mnist"]["adapts_to"] == ["classes", "shape"]
+    out = numgan("systems")[1]
+    assert "  pictures     32 x 32 x 3 *  a folder of images" in out
+    assert "  half         64 x 64 x 3    a folder of images" in out
+    assert "adapt to the number of classes too" in out

@@ -1,4 +1,4 @@
-"""The number of halvings, and the channels, that convolutional networks have for pictures of a given size.
+"""The number of levels, and the channels, that convolutional networks have for pictures of a given size.
 
     side = start * 2^levels        one number of levels for both sides, each start from 2 to 15
 
@@ -45,7 +45,7 @@ def levels_of(size):
     ]
     if not known or max(size) > LARGEST:
         raise ValueError(
-            f"expected pictures of start * 2^levels pixels a side, with starts from 2 to 15 and at most "
+            "expected pictures of start * 2^levels pixels a side, with starts from 2 to 15 and at most "
             f"{LARGEST} pixels, got {size[0]} x {size[1]}; {advice(size)}"
         )
     return next(((start, n) for start, n in known if n > 1 and max(start) <= SMALL), known[-1])

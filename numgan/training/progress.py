@@ -73,8 +73,13 @@ class Progress:
     def _objectives(self, first, last):
         """The number of objectives in the steps from `first` up to `last`, without `last`."""
         counted = range(first, min(last, first + COUNTED))
-        found = sum(len(self.system.at(step).rounds(step)) for step in counted)
-        return max(found, 1) * (last - first) / len(counted)
+        return sum(map(self._objectives_of, counted)) * (last - first) / len(counted)
+
+    def _objectives_of(self, step):
+        try:
+            return max(len(self.system.at(step).rounds(step)), 1)
+        except ValueError:  # the number depends on the state of that step, which is not known ahead
+            return 1
 
 
 def tell(line):
@@ -120,7 +125,7 @@ def size(count):
 
 def duration(seconds):
     """A time in words, such as 3.2 ms, 0.12 s, 45 s, 40 min, 3 h 20 min or 2.5 days."""
-    if seconds < 0.1:
+    if seconds < 0.0995:
         return f"{1e3 * seconds:.2g} ms"
     if seconds < 90:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

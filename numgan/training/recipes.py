@@ -184,6 +184,8 @@ class Recipe:
         Shape and classes stay None where they are those of the preset. A preset that the user names keeps the
         shape of its own data set, unless there is a size too. Networks of a fixed size keep it in any case.
         """
+        if self.preset is not None and self.shape is not None:  # resolved before
+            return self
         preset = self.preset or next(iter(systems.presets(self.system)))
         own = systems.build(self.system, preset, systems.NARROW)
         adapts = systems.adapts_to(self.system, preset)

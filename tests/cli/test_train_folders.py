@@ -62,6 +62,7 @@ def test_a_folder_chooses_a_small_net(numgan, folders, system, data, preset, sha
     assert (recipe["preset"], recipe["shape"], recipe["classes"]) == (preset, shape, classes)
     assert sum(made["parameters"].values()) < most
     again = recipes.Recipe(**recipe)
+    assert again.resolve() == again
     assert tuple(again.load().sample_shape) == again.build().sample_shape
     assert again.build().classes == (classes or 0 if system != "hacks" else 0)
 

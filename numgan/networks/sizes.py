@@ -30,6 +30,19 @@ def both_sides(size, name):
     return tuple(map(int, sides))
 
 
+def numbers_of_channels(channels, name):
+    """`channels`, numbers of channels, as a tuple of integers of at least 1.
+
+    Raises ValueError for anything else, or if there is none; the message begins with `name`.
+    """
+    found = tuple(channels) if isinstance(channels, (tuple, list)) else ()
+    if not found or not all(is_integer(number, 1) for number in found):
+        raise ValueError(
+            f"{name}: expected a tuple of integers of at least 1, such as (128, 64), got {channels!r}"
+        )
+    return tuple(map(int, found))
+
+
 def levels_of(size):
     """(start, levels) for pictures of `size` = (height, width): the pair start, and the number of levels.
 

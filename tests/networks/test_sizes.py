@@ -106,6 +106,39 @@ def test_networks_of_unequal_sides():
     assert C.output_shape((9, 13, 1)) == (7,) and repr(C[7]) == "Dense(18, 4)"
 
 
+def test_a_window_of_unequal_sides_doubles_and_halves_exactly():
+    for kernel in ((3, 4), (5, 2), [1, 6], (4, 4), 4):
+        G, D = dcgan_generator(5, (3, 2), (4, 2), 3, kernel), dcgan_discriminator((3, 2), (2, 4), 3, kernel)
+        assert G.output_shape((5,)) == (12, 8, 3) and D.output_shape((12, 8, 3)) == (1,)
+    assert repr(dcgan_generator(5, 3, (4, 2), 3, (4, 4))) == repr(dcgan_generator(5, 3, (4, 2), 3, 4))
+    for kernel in (0, 2.5, (3, 4, 5), "5"):
+        for make, name in ((dcgan_generator, "generator"), (dcgan_discriminator, "discriminator")):
+            words = (5, 3, (4, 2), 3) if make is dcgan_generator else (3, (4, 2), 3)
+            with pytest.raises(ValueError, match=f"dcgan_{name}: kernel: expected an integer of at least 1"):
+                make(*words, kernel)
+
+
+@pytest.mark.parametrize("channels", [(), [], 64, None, (64, 0), (64.5,), "64", (None,)])
+def test_channels_are_a_tuple_of_counts(channels):
+    for name, make in (
+        ("dcgan_generator", lambda: dcgan_generator(5, 4, channels, 3)),
+        ("dcgan_discriminator", lambda: dcgan_discriminator(4, channels, 3)),
+        ("pooling_discriminator", lambda: pooling_discriminator(8, channels, 5, 3)),
+    ):
+        with pytest.raises(ValueError) as caught:
+            make()
+        assert str(caught.value) == (
+            f"{name}: channels: expected a tuple of integers of at least 1, such as (128, 64), "
+            f"got {channels!r}"
+        )
+
+
+def test_pictures_that_are_too_small_for_the_poolings():
+    assert pooling_discriminator((4, 5), (2, 2), 3, 1).output_shape((4, 5, 1)) == (1,)
+    with pytest.raises(ValueError, match="at least 4 pixels a side for 2 poolings, got 3 x 9; give fewer"):
+        pooling_discriminator((3, 9), (2, 2), 3, 1)
+
+
 @pytest.mark.parametrize("start", [0, -1, 2.0, "3", (3,), (3, 0), (3, 4, 5), None, True])
 def test_a_start_is_an_integer_or_a_pair(start):
     for name, make in (

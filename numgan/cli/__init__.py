@@ -92,6 +92,7 @@ def systems_command(args):
                     "preset": preset,
                     "description": systems.description(make),
                     "sample_shape": system.sample_shape,
+                    "adapts_to": sorted(systems.adapts_to(name, preset)),
                     "data": system.data,
                     "classes": system.classes,
                     "steps": system.steps,
@@ -106,9 +107,15 @@ def systems_command(args):
         print(f"{name}: {systems.description(module)}")
         for row in listing:
             if row["system"] == name:
-                shape = " x ".join(map(str, row["sample_shape"]))
-                print(f"  {row['preset']:<12} {shape:<12} {row['data']:<20} {row['description']}")
-    print("\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default")
+                shape = " x ".join(map(str, row["sample_shape"])) + " *" * ("shape" in row["adapts_to"])
+                print(f"  {row['preset']:<12} {shape:<14} {row['data']:<20} {row['description']}")
+    print(
+        "\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default. With --data and without\n"
+        "--preset, it is a preset for data of this shape.\n"
+        "* The networks adapt to other shapes: with convolutions to pictures of 8 to 256 pixels a side, of\n"
+        "  start * 2^levels pixels with a start from 2 to 15; with dense layers to pictures of any size up\n"
+        "  to 256, and to rows of any length. Networks that get labels adapt to the number of classes too."
+    )
 
 
 # ---- gradcheck

@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 from .. import _kernels
 from ..evaluation import health, judging
-from ..training import loop, origin, recipes, runs
+from ..systems.staged import planned
+from ..training import loop, origin, progress, recipes, runs
 from . import evaluate
 from .common import (
     above_zero,
@@ -23,15 +24,22 @@ Train a system. The run folder then contains samples.png, training.gif, curves.p
 and checkpoint.npz. The last lines of the output are those of `numgan health RUN`.
 
 Without options: the first preset of the system, on the data of this preset. With --data and without --preset:
-the first preset for samples of this shape. With --preset: pictures are cropped and resized to the shape of
-the preset."""
+a preset for samples of this shape. Its networks get the levels, the inputs and the number of classes that the
+data need: pictures of 8 to 256 pixels a side, grey or colour, or rows of any length. A side of a picture is
+start * 2^levels with a start from 2 to 15, such as 28, 32, 48, 64, 96 or 128, and 48x144. --size crops and
+resizes pictures of other sizes. With --preset: pictures are cropped and resized to the shape of the preset;
+`pictures` and `points` take the shape of the data.
+
+--steps also sets the number of steps over which a learning rate falls. If --resume has more --steps than the
+run, the rest of the run has the rates of a run of this new length."""
 
 TRAIN_EXAMPLES = """\
 examples:
   numgan train conditional
   numgan train dcgan --data mnist --epochs 3
   numgan train gan --preset points --data grid        points in the plane, to see the modes
-  numgan train dcgan --preset half --data ./photos    64 x 64 colour pictures from a folder
+  numgan train dcgan --data ./photos --size 64        colour pictures from a folder
+  numgan train r3gan --data ./flowers                 a sub-folder for each class
   numgan train gan --loss least_squares --seed 2
   numgan train --resume runs/dcgan-mnist-1            continue after Ctrl-C, bit for bit
   numgan train --resume runs/dcgan-mnist-1 --steps 9000     continue up to a new number of steps
@@ -128,6 +136,7 @@ def _resume(args):
 
 
 def _dry_run(args, recipe, system, dataset, plan):
+    system = planned(system, plan.steps)
     about = {
         "recipe": asdict(recipe),
         "steps": plan.steps,
@@ -140,9 +149,10 @@ def _dry_run(args, recipe, system, dataset, plan):
     if args.json:
         print_json(about)
     else:
-        print(f"{system!r}\n{dataset!r}\n{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
-        for name, size in about["parameters"].items():
-            print(f"  {name}: {size:,} parameters, {about['optimizers'].get(name, 'not trained')}")
+        print(f"{system!r}\n{recipe.system} {recipe.preset} on {dataset!r}")
+        print(f"{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
+        for (name, _), line in zip(system.networks.items(), progress.sizes(system)):
+            print(f"  {line}; {about['optimizers'].get(name, 'not trained')}")
 
 
 def _report(args, trained):

@@ -37,7 +37,7 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     """Open the judge of a known set, a run of the system `classifier`. It is trained if the cache has none.
 
     name       mnist, fashion-mnist or digits
-    shape      the shape of the pictures to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
+    shape      the shape of the pictures to judge, such as (28, 28, 1); None: that of the set
     folder     the folder of the IDX files, as for data.load
     progress   True: messages and a progress bar on stderr
 
@@ -53,8 +53,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
             f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes "
             "a judge of other data"
         )
-    preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
-    recipe = Recipe("classifier", preset, name, folder).resolve()
+    size = None if shape is None else "x".join(map(str, shape))
+    recipe = Recipe("classifier", None, name, folder, size=size).resolve()
     system, dataset = recipe.build(), recipe.load()
     about = checkpoint.identity(system, dataset, system.batch_size, 0) | {
         "steps": system.steps,

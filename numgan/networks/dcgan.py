@@ -22,31 +22,42 @@ from ..layers import (
     Tanh,
 )
 from ..layers.initializers import he, normal
+from .sizes import both_sides, numbers_of_channels
 
 GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
 
-def _doubling(kernel):
+def _doubling(kernel, name):
     """Two dicts of arguments, with which a ConvTranspose2d doubles an image and a Conv2d halves it.
 
     The first dict is for both classes: kernel, stride 2, padding. The second is for ConvTranspose2d only:
-    output_padding. The sizes are exact: 2 S from S, and S from 2 S.
+    output_padding. The sizes are exact: 2 S from S, and S from 2 S. `kernel` is an integer or a pair (height,
+    width). Raises ValueError for anything else; the message begins with `name`.
     """
-    return {"kernel": kernel, "stride": 2, "padding": (kernel - 1) // 2}, {"output_padding": kernel % 2}
+    sides = both_sides(kernel, f"{name}: kernel")
+    padding, extra = tuple((k - 1) // 2 for k in sides), tuple(k % 2 for k in sides)
+    if sides[0] == sides[1]:
+        sides, padding, extra = sides[0], padding[0], extra[0]
+    return {"kernel": sides, "stride": 2, "padding": padding}, {"output_padding": extra}
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """A generator z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
+    """A generator z (N, latent) -> images (N, H, W, colours) in -1..1
 
-    It begins with a Dense layer and a Reshape to images (start, start, channels[0]). Then one transposed
-    convolution of stride 2 for each further number in `channels`, and a last one to `colours` channels,
-    double the size each time. BatchNorm and ReLU follow each of these layers, but after the last one there is
-    only Tanh. The paper's kernel is 5; later code has 4. `init` is the initialiser of the weights.
+        H = h 2^len(channels),  W = w 2^len(channels),  start = (h, w), or one integer if h = w
+
+    It begins with a Dense layer and a Reshape to images (h, w, channels[0]). Then one transposed convolution
+    of stride 2 for each further number in `channels`, and a last one to `colours` channels, double the size
+    each time. BatchNorm and ReLU follow each of these layers, but after the last one there is only Tanh. The
+    paper's kernel is 5; later code has 4; a pair is (height, width). `init` is the initialiser of the
+    weights. Raises ValueError for another start or kernel, or if there are no channels.
     """
-    window, extra = _doubling(kernel)
+    window, extra = _doubling(kernel, "dcgan_generator")
+    channels = numbers_of_channels(channels, "dcgan_generator: channels")
+    h, w = both_sides(start, "dcgan_generator: start")
     layers = [
-        Dense(latent, start * start * channels[0], bias=False, init=init),
-        Reshape(start, start, channels[0]),
+        Dense(latent, h * w * channels[0], bias=False, init=init),
+        Reshape(h, w, channels[0]),
         BatchNorm(channels[0], init=GAIN),
         ReLU(),
     ]
@@ -60,37 +71,50 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """A discriminator: images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
+    """A discriminator: images (N, H, W, colours) -> logits (N, 1)
+
+        H = h 2^len(channels),  W = w 2^len(channels),  end = (h, w), or one integer if h = w
 
     For each number in `channels` it has a convolution of stride 2 to this number of channels, BatchNorm and
     LeakyReLU(slope). The first convolution has no BatchNorm; norm=False leaves out every BatchNorm, as
-    critics need it. Then a Dense layer maps the (end, end, channels[-1]) entries to one logit. `init` is the
-    initialiser of the weights.
+    critics need it. Then a Dense layer maps the (h, w, channels[-1]) entries to one logit. `init` is the
+    initialiser of the weights. Raises ValueError for another end or kernel, or if there are no channels.
     """
-    window, _ = _doubling(kernel)
+    window, _ = _doubling(kernel, "dcgan_discriminator")
+    channels = numbers_of_channels(channels, "dcgan_discriminator: channels")
+    h, w = both_sides(end, "dcgan_discriminator: end")
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [Conv2d(inputs, outputs, **window, bias=not norm, init=init)]
         layers += [BatchNorm(outputs, init=GAIN)] if norm else []
         layers += [LeakyReLU(slope)]
-    return Sequential(*layers, Flatten(), Dense(end * end * channels[-1], 1, init=init))
+    return Sequential(*layers, Flatten(), Dense(h * w * channels[-1], 1, init=init))
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """A convolutional classifier: images (N, size, size, colours) -> logits (N, outputs)
+    """A convolutional classifier: images (N, H, W, colours) -> logits (N, outputs)
 
-    For each number in `channels` it has a 3 x 3 convolution to this number of channels, ReLU, and max pooling
-    that halves the image. Then come a hidden Dense layer of `hidden` units with ReLU, Dropout at the rate
-    `dropout`, and a Dense layer to the logits. Introductions to GANs often use this network as D.
+    size is (H, W), or one integer if H = W. For each number in `channels` the network has a 3 x 3 convolution
+    to this number of channels, ReLU, and max pooling that halves the image. Then come a hidden Dense layer of
+    `hidden` units with ReLU, Dropout at the rate `dropout`, and a Dense layer to the logits. Introductions to
+    GANs often use this network as D. Raises ValueError for another size, for one that is too small for the
+    poolings, or if there are no channels.
     """
     layers = []
+    channels = numbers_of_channels(channels, "pooling_discriminator: channels")
+    h, w = both_sides(size, "pooling_discriminator: size")
+    if min(h, w) < 2 ** len(channels):
+        raise ValueError(
+            f"pooling_discriminator: expected pictures of at least {2 ** len(channels)} pixels a side for "
+            f"{len(channels)} poolings, got {h} x {w}; give fewer channels"
+        )
     for inputs, features in zip((colours, *channels), channels):
         layers += [Conv2d(inputs, features, kernel=3, padding=1, init=init), ReLU(), MaxPool2d(2)]
-        size //= 2
+        h, w = h // 2, w // 2
     return Sequential(
         *layers,
         Flatten(),
-        Dense(size * size * channels[-1], hidden, init=init),
+        Dense(h * w * channels[-1], hidden, init=init),
         ReLU(),
         Dropout(dropout),
         Dense(hidden, outputs, init=init),

@@ -1,36 +1,49 @@
-"""Small networks that many presets use, for 8 x 8 images and for points in the plane.
+"""Small networks that many presets use, for pictures of a few pixels and for rows of numbers.
 
 Each is made of Dense layers. Hidden layers have h units.
 """
+
+from math import prod
 
 from ..layers import Flatten, LeakyReLU, Reshape, Sequential, Tanh
 from .mlp import mlp
 
 
-def digit_generator(h):
-    """A generator z (N, 32) -> images (N, 8, 8, 1) in -1..1, with two hidden layers of h units and ReLU.
+def digit_generator(h, shape=(8, 8, 1)):
+    """A generator z (N, 32) -> images (N, *shape) in -1..1, with two hidden layers of h units and ReLU.
 
-    The sizes of its Dense layers are 32, h, h, 64. The last activation is Tanh.
+    The sizes of its Dense layers are 32, h, h and the number of entries of an image. The last activation is
+    Tanh.
     """
-    return Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1))
+    return Sequential(*mlp(32, h, h, prod(shape), last=Tanh), Reshape(shape))
 
 
-def digit_discriminator(h, activation=LeakyReLU):
-    """A discriminator: images (N, 8, 8, 1) -> logits (N, 1), with two hidden layers of h units.
+def digit_discriminator(h, activation=LeakyReLU, shape=(8, 8, 1)):
+    """A discriminator: images (N, *shape) -> logits (N, 1), with two hidden layers of h units.
 
-    The sizes of its Dense layers are 64, h, h, 1. `activation` is the class of the activations between them.
+    The sizes of its Dense layers are the number of entries of an image, h, h, 1. `activation` is the class of
+    the activations between them.
     """
-    return Sequential(Flatten(), *mlp(64, h, h, 1, activation=activation))
+    return Sequential(Flatten(), *mlp(prod(shape), h, h, 1, activation=activation))
 
 
-def plane_generator(h, hidden=2):
-    """A generator z (N, 2) -> points (N, 2), with `hidden` hidden layers of h units and ReLU."""
-    return mlp(2, *[h] * hidden, 2)
+def plane_latent(features):
+    """The number of entries of z for rows of `features` numbers: as many, but at least 2."""
+    return max(2, features)
 
 
-def plane_discriminator(h, hidden=2, activation=LeakyReLU):
-    """A discriminator: points (N, 2) -> logits (N, 1), with `hidden` hidden layers of h units.
+def plane_generator(h, hidden=2, features=2):
+    """A generator z (N, Z) -> rows (N, features), with `hidden` hidden layers of h units and ReLU.
 
-    `activation` is the class of the activations between the Dense layers.
+    Z is `plane_latent(features)`: z has 2 entries for points in the plane.
     """
-    return mlp(2, *[h] * hidden, 1, activation=activation)
+    return mlp(plane_latent(features), *[h] * hidden, features)
+
+
+def plane_discriminator(h, hidden=2, activation=LeakyReLU, features=2):
+    """A discriminator: rows (N, features) -> logits (N, 1), with `hidden` hidden layers of h units.
+
+    `activation` is the class of the activations between the Dense layers. Points in the plane are rows of 2
+    numbers.
+    """
+    return mlp(features, *[h] * hidden, 1, activation=activation)

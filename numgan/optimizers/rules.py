@@ -25,7 +25,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import is_number, plain
 from ..core.underflow import may_underflow
-from .schedules import value_at
+from .schedules import planned, value_at
 
 
 @may_underflow
@@ -124,6 +124,16 @@ class Optimizer:
         """A new optimiser of the same class, with new values {name: value} of some arguments, such as lr."""
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
+
+    def planned(self, old, new):
+        """A copy of the optimiser in which every schedule over `old` steps is over `new` steps.
+
+        The optimiser itself is returned if it has no such schedule.
+        """
+        words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        changes = {name: planned(value, old, new) for name, value in words.items()}
+        changes = {name: value for name, value in changes.items() if value is not words[name]}
+        return self.changed(**changes) if changes else self
 
     def __repr__(self):
         words = [
@@ -279,6 +289,9 @@ class Historical(Optimizer):
 
     def changed(self, **constants):
         return Historical(self.rule.changed(**constants), self.weight)
+
+    def planned(self, old, new):
+        return Historical(self.rule.planned(old, new), self.weight)
 
     def _pulled(self, p, g, past):
         """The gradient g1 that `rule` gets: g + 2 weight (p - past). past is the mean of past weights."""

@@ -4,7 +4,7 @@ schedule(step) -> value. step counts from 0. For an optimiser it is the number o
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.arguments import is_number, plain, plain_fields
 
@@ -85,6 +85,17 @@ class Warmup(Schedule):
 
     def __call__(self, step):
         return value_at(self.then, step) * min((step + 1) / self.steps, 1)
+
+
+def planned(value, old, new):
+    """A schedule over `old` steps as the same schedule over `new` steps. Any other `value` is returned as is.
+
+    The schedule that a Warmup changes to is replaced too.
+    """
+    changes = {"steps": new} if getattr(value, "steps", None) == old else {}
+    if isinstance(value, Warmup):
+        changes = {"then": planned(value.then, old, new)}  # the warm-up itself keeps its steps
+    return replace(value, **changes) if isinstance(value, Schedule) and changes else value
 
 
 SCHEDULES = (Linear, Exponential, Cosine, Warmup)

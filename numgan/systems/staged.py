@@ -97,3 +97,14 @@ class Staged(System):
 
     def __repr__(self):
         return "Staged(" + ",\n".join(f"{steps} steps of {system!r}" for steps, system in self.parts) + ")"
+
+
+def planned(system, steps):
+    """A copy of the system for a run of `steps` steps, which may be another number than system.steps.
+
+    A schedule of an optimiser over all steps of the system then is over all steps of the run. A Staged is
+    returned as it is: each stage has its own number of steps.
+    """
+    if isinstance(system, Staged) or steps == system.steps:
+        return system
+    return system.with_optimizers(lambda name, optimizer: optimizer.planned(system.steps, steps))

@@ -32,7 +32,9 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from ..systems import doubts
+from ..systems.staged import planned
 from . import checkpoint, kept, origin, recipes, runs, sampling
+from .progress import Progress, tell
 from .recipes import Plan
 from .state import State, expect_weights
 from .step import advance
@@ -100,8 +102,9 @@ def train(
                                 (None: a twentieth of `steps`). With resume=True: the values of the run
     checkpoint_every            steps between checkpoints; None: none by number of steps. A checkpoint is also
                                 written every checkpoint_seconds (inf: never) and at the end
-    progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
-                                none
+    progress                    True: on stderr the sizes of the networks, after ten steps the time of all
+                                steps, and a progress bar, or a line every minute if stderr is no terminal.
+                                False: nothing
     look                        a function that is called with the State after every step; it must not change
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 `look` is called for them again
@@ -138,6 +141,7 @@ def train(
         if resume:
             config = _extended(runs.read_config(out), plan, recipe, dataset.source)
             origin.expect_equal(out, config, dataset)
+            config |= {"optimizers": _optimizers(system, config["steps"])}
         else:
             config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, config["data"], config["batch_size"], config["seed"])
@@ -164,7 +168,8 @@ def train(
                 kept.save(out, dataset, config["data"], config["seed"])
             # config.json comes after the checkpoint: a folder with config.json must have a state to resume
             runs.write_config(out, config)
-            return _Session(out, config, about, system, dataset, state, progress, look).run(
+            now = planned(system, config["steps"])
+            return _Session(out, config, about, now, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds
             )
 
@@ -174,19 +179,25 @@ def _begun(system, dataset, plan, recipe):
 
     Raises ValueError if the dict fails the check of config.json, because numgan could not read it again.
     """
+    plan = plan.resolve(system)
     config = {
         "recipe": recipe and asdict(recipe),
-        **asdict(plan.resolve(system)),
+        **asdict(plan),
         "usual_steps": int(system.steps),  # of the preset, whatever the plan says
         "data": kept.fingerprint(dataset),
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},
-        "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
+        "optimizers": _optimizers(system, plan.steps),
         "versions": runs.environment(),
     }
     runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
     return config
+
+
+def _optimizers(system, steps):
+    """{network: the repr of its optimiser} in a run of `steps` steps."""
+    return {name: repr(opt) for name, opt in planned(system, steps).optimizers.items()}
 
 
 def _extended(config, plan, recipe=None, source=None):
@@ -245,7 +256,7 @@ class _Session:
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]
         files.make_folder(self.out / "samples")
-        self._say(
+        self._tell(
             f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}"
         )
         if self.progress and self.system.drawers and sampling.can_be_drawn(self.system, self.dataset):
@@ -292,6 +303,8 @@ class _Session:
             dynamic_ncols=True,
             file=STDERR,
         ) as bar:
+            progress = Progress(self.system, steps, self._tell, by_minute=not STDERR.isatty())
+            progress.begin(state.step)
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
@@ -299,6 +312,7 @@ class _Session:
                     {f"loss {name}": f"{loss:.3f}" for name, loss in self.losses.items()}, refresh=False
                 )
                 bar.update()
+                progress.after(state.step, self.losses)
                 if state.step % config["log_every"] == 0 or state.step == steps:
                     self._log(results)
                 if self.look:
@@ -318,8 +332,14 @@ class _Session:
         return f"{system} on {plot.readable(self.dataset.name)}"
 
     def _say(self, line):
-        if self.progress and not STDERR.isatty():
-            print(f"numgan: {line}", file=STDERR, flush=True)
+        """Print a line where no progress bar says the same."""
+        if not STDERR.isatty():
+            self._tell(line)
+
+    def _tell(self, line):
+        """Print a line, above the progress bar if there is one."""
+        if self.progress:
+            tell(line)
 
     def _advance(self):
         try:

@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 
 from .. import data, systems
 from ..core.arguments import is_integer
-from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
+from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
 from ..data.points import POINTS
@@ -37,10 +37,13 @@ class Recipe:
     weight_decay     weight decay of the networks that draw no samples, such as D
     average          decay of the moving average of G's weights
     settings         {name: value} of constants of the system, for `System.setting`
+    size             the size of pictures, such as "64" or "48x144", or "28x28x1" for grey ones
+    shape, classes   the shape of a sample and the number of classes that the networks are made for; `resolve`
+                     finds them
 
-    None means the preset's value. For `preset` it means the first one that fits the data, for `folder` the
-    usual folder (see `data.idx`). `build` makes the system, and `load` loads the data. The methods raise
-    ValueError for unknown names, or names that do not fit together.
+    None means the preset's value. For `preset` it means the one for the shape of the data
+    (`systems.preset_for`), for `folder` the usual folder (see `data.idx`). `build` makes the system, and
+    `load` loads the data. The methods raise ValueError for unknown names, or names that do not fit together.
     """
 
     system: str = option(
@@ -82,17 +85,21 @@ class Recipe:
         "NAME=VALUE",
         flag="--set",
     )
+    size: str | None = option(
+        Maybe(Text()),
+        "crop and resize pictures to this size, such as 64 or 48x144 (28x28x1: and to grey)",
+        "HxW",
+    )
+    shape: list | None = option(Maybe(Each(Whole(1))))
+    classes: int | None = option(Maybe(Whole()))
 
     def resolve(self):
         """A copy of the recipe with names in place of None for preset and data, and with absolute paths.
 
-        Raises ValueError if `data` is neither a known name nor a folder.
+        The copy also has the shape of a sample and the number of classes, if they are not those of the
+        preset. Raises ValueError if `data` is neither a known name nor a folder.
         """
-        recipe = self
-        if recipe.preset is None:
-            known = systems.presets(recipe.system)
-            fitting = recipe.data and systems.preset_for(recipe.system, recipe._data().sample_shape)
-            recipe = replace(recipe, preset=fitting or next(iter(known)))
+        recipe = self._adapted()
         recipe = replace(recipe, data=recipe.data or recipe.build().data)
         if recipe.data not in data.names():
             if not os.path.isdir(path_of(recipe.data)):
@@ -109,7 +116,7 @@ class Recipe:
 
         Raises ValueError for an option that the system does not have, or a value out of range.
         """
-        system = systems.build(self.system, self.preset, self.width)
+        system = self._preset(self.width)
         for word in ("loss", "lr", "weight_decay"):
             RECIPE.fields[word].expect(getattr(self, word), word)
         settings, smooth = dict(self.settings or {}), self.smooth
@@ -154,7 +161,7 @@ class Recipe:
         Raises ValueError if the system takes pictures and the data are points, or the reverse, and the errors
         of `data.load`.
         """
-        shape = systems.build(self.system, self.preset, 0.05).sample_shape
+        shape = self._preset().sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
             raise ValueError(
@@ -165,6 +172,40 @@ class Recipe:
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
+
+    def _preset(self, width=systems.NARROW):
+        """The system of the preset, with the shape and the number of classes of the recipe."""
+        shape = None if self.shape is None else tuple(self.shape)
+        return systems.build(self.system, self.preset, width, shape, self.classes)
+
+    def _adapted(self):
+        """A copy of the recipe with a preset, and with the shape and the number of classes of the data.
+
+        Shape and classes stay None where they are those of the preset. A preset that the user names keeps the
+        shape of its own data set, unless there is a size too. Networks of a fixed size keep it in any case.
+        """
+        if self.preset is not None and self.shape is not None:  # resolved before
+            return self
+        preset = self.preset or next(iter(systems.presets(self.system)))
+        own = systems.build(self.system, preset, systems.NARROW)
+        adapts = systems.adapts_to(self.system, preset)
+        if self.data in (None, own.data) and self.size is None:
+            return replace(self, preset=preset)
+        follows = self.preset is None or self.size is not None or systems.follows_data(self.system, preset)
+        if not follows and "classes" not in adapts:
+            return self
+        recipe = replace(self, data=self.data or own.data)
+        dataset = recipe._data(**_size_and_channels(self.size))
+        labels, shape = dataset.labels, tuple(dataset.sample_shape)
+        classes = 0 if labels is None else len(dataset.classes) or int(labels.max()) + 1
+        if self.preset is None:
+            preset = systems.preset_for(self.system, shape, labelled=classes > 0)
+            own = systems.build(self.system, preset, systems.NARROW)
+            adapts = systems.adapts_to(self.system, preset)
+        other = follows and shape != own.sample_shape and len(shape) == len(own.sample_shape)
+        counted = "classes" in adapts and classes not in (0, own.classes)
+        recipe = replace(recipe, preset=preset, shape=list(shape) if other else None)
+        return replace(recipe, classes=classes if counted else None)
 
     def _data(self, split="train", **size):
         return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)
@@ -220,6 +261,20 @@ class Plan:
 RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved recipe and plan in config.json
 
 
+def _size_and_channels(text):
+    """The arguments size and channels of `data.load`, as a dict, for a text such as "64" or "28x28x1".
+
+    None: no arguments. Raises ValueError for a text of another form.
+    """
+    if text is None:
+        return {}
+    parts = text.lower().split("x")
+    if not (1 <= len(parts) <= 3 and all(part.isascii() and part.isdigit() for part in parts)):
+        raise ValueError(f"size: expected HEIGHTxWIDTH such as 64x64, 48x144 or 28x28x1, got {text!r}")
+    height, *more = map(int, parts)
+    return {"size": (height, more[0] if more else height)} | ({"channels": more[1]} if more[1:] else {})
+
+
 def _from_anywhere(path):
     """`path` as an absolute path, in text for config.json. It names one file from any current folder."""
     return text_of(os.path.abspath(path_of(path)))
@@ -248,7 +303,7 @@ def check(system, dataset):
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(
             f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has "
-            f"{dataset.labels.max() + 1}"
+            f"{dataset.labels.max() + 1}; leave out the preset, then the networks follow the data"
         )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:

@@ -9,7 +9,8 @@ from numgan import cli
 def folder(tmp_path_factory):
     """A folder with three runs: a conditional one, one without labels, and a classifier."""
     folder = tmp_path_factory.mktemp("runs")
-    for system, steps in (("conditional", "3"), ("gan", "3"), ("classifier", "60")):
+    rate = ("--lr", "0.001")  # constant: the preset's rate would fall to 0 within these few steps
+    for system, steps, *more in (("conditional", "3"), ("gan", "3"), ("classifier", "60", *rate)):
         assert (
             cli.main(
                 [
@@ -24,6 +25,7 @@ def folder(tmp_path_factory):
                     "--out",
                     str(folder / system),
                     "--json",
+                    *more,
                 ]
             )
             == 0

@@ -78,6 +78,7 @@ def test_a_second_ctrl_c_leaves_at_once(start, tmp_path):
     command = [sys.executable, "-c", ENDLESS, *words]
     process = start(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert "steps 0 to" in process.stderr.readline()
+    assert all("parameters" in process.stderr.readline() for network in "GD")
     assert process.stderr.readline() == "the step has begun\n"
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)

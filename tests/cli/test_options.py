@@ -72,7 +72,7 @@ def test_no_option_of_a_recipe_is_named_a_second_time(module):
     tree = ast.parse(Path(module.__file__).read_text())
     tree.body = [node for node in tree.body if getattr(node, "name", "") != "Recipe"]
     options = {field.name for field in fields(recipes.Recipe)}
-    common = {"system", "preset", "data", "folder", "loss", "settings"}
+    common = {"system", "preset", "data", "folder", "loss", "settings", "size", "shape", "classes"}
     assert options >= common | {"weight_decay"} and not (options - common) & set(named(tree))
 
 

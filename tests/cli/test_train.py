@@ -14,7 +14,7 @@ from numgan.training import recipes
 
 def test_train_says_where_everything_is(numgan, tmp_path):
     code, out, err = numgan("train", "conditional", *NARROW, "--steps", 3)
-    assert code == 0 and "steps/s" in out and len(err.splitlines()) == 2
+    assert code == 0 and "steps/s" in out and len(err.splitlines()) == 4
     for name in (
         "samples.png",
         "training.gif",
@@ -125,8 +125,12 @@ def test_data_choose_the_preset_and_a_preset_shapes_the_data(numgan, tmp_path):
     refused(
         numgan("train", "dcgan", "--data", "photos"),
         "no preset takes samples of shape (70, 90, 3)",
+        "the nearest sizes are 64 x 80 and 56 x 72",
+        "--size 64x80",
         "name a preset",
     )
+    made = plan(numgan, "dcgan", "--data", "photos", "--size", "64x80", "--width", 0.05)
+    assert (made["recipe"]["preset"], made["recipe"]["shape"]) == ("pictures", [64, 80, 3])
     refused(numgan("train", "conditional", "--preset", "digits", "--data", "photos"), "learns from labels")
 
 

@@ -107,7 +107,7 @@ def test_sets_without_a_judge():
     with pytest.raises(ValueError, match="expected one of mnist, fashion-mnist, digits, got 'ring'"):
         judging.open_judge("ring")
     with pytest.raises(ValueError, match="no preset takes samples of shape"):
-        judging.open_judge("digits", shape=(64, 64, 3))
+        judging.open_judge("digits", shape=(9, 13, 1))
 
 
 OPEN = (

@@ -396,10 +396,11 @@ def test_the_width_is_one_unless_told_otherwise():
 
 def test_a_preset_is_found_by_the_shape_of_samples():
     assert preset_for("gan", [2]) == "points" and preset_for("dcgan", (8, 8, 1)) == "digits"
+    assert preset_for("gan", [5]) == "points" and preset_for("dcgan", (64, 64, 3)) == "pictures"
     with pytest.raises(
-        ValueError, match=r"gan: no preset takes samples of shape \(5,\); there are .*points \(2,\)"
+        ValueError, match=r"gan: no preset takes samples of shape \(5, 2\); there are .*points \(2,\)"
     ):
-        preset_for("gan", [5])
+        preset_for("gan", [5, 2])
 
 
 def test_a_module_without_source_is_described_by_its_name(monkeypatch):

@@ -109,10 +109,12 @@ def test_the_gradients_norm_is_logged(tmp_path):
             assert record["gradients"][name] == pytest.approx(exact, rel=1e-5)
 
 
-def test_two_lines_when_stderr_is_no_terminal_and_none_when_asked(tmp_path, capfd):
+def test_a_line_for_each_network_and_two_more_when_stderr_is_no_terminal_and_none_when_asked(tmp_path, capfd):
     go("gan", tmp_path / "a", steps=2, progress=True)
     out, err = capfd.readouterr()
-    assert out == "" and len(err.splitlines()) == 2 and "steps/s" in err.splitlines()[1]
+    first, G, D, last = err.splitlines()
+    assert out == "" and "samples, steps 0 to 2, in" in first and "steps/s" in last
+    assert G.startswith("numgan: G: ") and D.startswith("numgan: D: ") and "parameters, " in G
     go("gan", tmp_path / "b", steps=2)
     assert capfd.readouterr() == ("", "")
 

@@ -152,11 +152,13 @@ def test_the_bar_is_given_the_steps_of_the_run(tmp_path, monkeypatch):
 def test_a_run_is_named_by_its_recipe_or_its_class(tmp_path, capfd, small_plots):
     out = tmp_path / "run"
     train(out, steps=2, progress=True)
-    first, last = capfd.readouterr().err.splitlines()
+    first, G, D, last = capfd.readouterr().err.splitlines()
     assert first == f"numgan: TwoPlayerGAN on few: 20 samples, steps 0 to 2, in {out}"
+    assert G == "numgan: G: 17 parameters, 136 bytes with weights, gradient"  # 9 + 8 numbers, SGD
+    assert D == "numgan: D: 13 parameters, 104 bytes with weights, gradient"
     assert last.startswith("numgan: 2 steps in ") and last.endswith(f" steps/s), in {out}")
     train(out, resume=True, steps=3, progress=True)
-    first, last = capfd.readouterr().err.splitlines()
+    first, *_, last = capfd.readouterr().err.splitlines()
     assert "steps 2 to 3, in" in first and last.startswith("numgan: 1 steps in ")
     recipe = recipes.Recipe("gan", "points", "ring")
     train(tmp_path / "named", recipe=recipe, steps=1, progress=True)
@@ -176,7 +178,7 @@ def test_a_stopped_run_says_where_it_stopped(tmp_path, capfd, monkeypatch):
     look = lambda state: setattr(asked, "asked", state.step == 3)
     with pytest.raises(loop.Interrupted, match="stopped after step 3 of 6, and saved; continue with"):
         train(tmp_path / "run", steps=6, progress=True, look=look)
-    assert capfd.readouterr().err.splitlines()[1:] == ["numgan: stopped and saved at step 3"]
+    assert capfd.readouterr().err.splitlines()[3:] == ["numgan: stopped and saved at step 3"]
     assert not (tmp_path / "run" / "curves.png").exists()
 
 

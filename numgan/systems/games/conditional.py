@@ -8,6 +8,7 @@ wrong class, so G learns to draw the class that its label asks for.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 from ...layers import (
     BatchNorm,
@@ -28,9 +29,10 @@ from ...layers import (
 )
 from ...layers.initializers import normal, uniform
 from ...networks import label_beside
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ..system import Latent
-from .presets import both
+from .presets import both, from_folder
 from .two_player import TwoPlayerGAN
 
 
@@ -44,18 +46,21 @@ class Conditional(TwoPlayerGAN):
     shares_fakes: bool = True
 
 
-def _dcgan(latent, start, width, **settings):
-    """A Conditional with DCGAN networks for grey square pictures with 10 classes; each layer gets the label.
+def _dcgan(latent, width, shape, classes, **settings):
+    """A Conditional with DCGAN networks; each layer gets the label.
 
     latent      the prior of z
-    start       height and width of G's first feature map; a picture has 4 start x 4 start pixels
-    width       factor of the numbers of channels, 128 and 64
+    width       factor of the numbers of channels; without it the smallest feature map has 64 for each level,
+                and a further level halves the number: 128 and 64 for two levels
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes     number of classes
     settings    further fields of the Conditional
 
     The convolutions have windows of 4x4.
     """
-    first, last = (max(int(c * width), 2) for c in (128, 64))
-    code, classes = 10, 10
+    start, levels = levels_of(shape[:2])
+    channels = channels_of(levels, 64, width)
+    first, last, code = channels[0], channels[-1], 10
     window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
 
     def norm(features):
@@ -63,23 +68,29 @@ def _dcgan(latent, start, width, **settings):
 
     up = [
         Sequential(
-            Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)),
-            Reshape(start, start, first),
+            Dense(latent.size + code, prod(start) * first, bias=False, init=normal(0.02)),
+            Reshape(*start, first),
             norm(first),
             ReLU(),
         ),
-        Sequential(ConvTranspose2d(first + code, last, **window, bias=False), norm(last), ReLU()),
-        Sequential(ConvTranspose2d(last + code, 1, **window), Tanh()),
+        *(
+            Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU())
+            for a, b in zip(channels, channels[1:])
+        ),
+        Sequential(ConvTranspose2d(last + code, shape[2], **window), Tanh()),
     ]
     down = [
-        Sequential(Conv2d(1 + code, last, **window), LeakyReLU(0.2)),
-        Sequential(Conv2d(last + code, first, **window, bias=False), norm(first), LeakyReLU(0.2)),
-        Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02))),
+        Sequential(Conv2d(shape[2] + code, last, **window), LeakyReLU(0.2)),
+        *(
+            Sequential(Conv2d(a + code, b, **window, bias=False), norm(b), LeakyReLU(0.2))
+            for a, b in zip(channels[::-1], channels[-2::-1])
+        ),
+        Sequential(Flatten(), Dense(prod(start) * (first + code), 1, init=normal(0.02))),
     ]
     return Conditional(
         latent=latent,
         classes=classes,
-        sample_shape=(4 * start, 4 * start, 1),
+        sample_shape=shape,
         batch_size=64,
         average=0.995,
         optimizers=both(Adam(2e-4)),
@@ -88,20 +99,28 @@ def _dcgan(latent, start, width, **settings):
     )
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1), classes=10):
     """8x8 pictures, DCGAN networks: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
 
     Returns a Conditional. `width` is a factor of the hidden widths.
     """
-    return _dcgan(Latent(32), 2, width, data="digits", steps=2000)
+    return _dcgan(Latent(32), width, shape, classes, data="digits", steps=2000)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures, DCGAN networks: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; each layer gets the label.
 
     Returns a Conditional. `width` is a factor of the hidden widths.
     """
-    return _dcgan(Latent(100), 7, width, data="mnist", steps=2814)
+    return _dcgan(Latent(100), width, shape, classes, data="mnist", steps=2814)
+
+
+def pictures(width=1.0, shape=(32, 32, 3), classes=10):
+    """Pictures of any size from 8x8 on, with any number of classes: `mnist`, with the levels that they need.
+
+    Returns a Conditional. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape, classes), steps=10000)
 
 
 def mirza(width=1.0):
@@ -157,4 +176,4 @@ def mirza(width=1.0):
     )
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "mirza": mirza}
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "mirza": mirza}

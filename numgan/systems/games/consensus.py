@@ -15,6 +15,7 @@ from ...core.randomness import derive
 from ...layers import Pass, Tanh
 from ...losses import AdversarialLoss, nonsaturating
 from ...networks import mlp
+from ...networks.small import plane_latent
 from ...optimizers import RMSProp
 from ...remedies.consensus import Consensus
 from ..system import Result
@@ -75,22 +76,25 @@ class ConsensusGAN(TwoPlayers):
         return Result(self.loss.generator(fake)[0] + value, {"G": v_theta + dtheta}, {})
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units and Tanh; gamma is 1; RMSProp.
 
     Returns a ConsensusGAN. `width` is a factor of the hidden widths.
     """
-    h = max(int(128 * width), 4)
-    networks = {"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)}
-    return on_points(ConsensusGAN, width, both(RMSProp(2e-4)), gamma=1.0, networks=networks)
+    h, (n,) = max(int(128 * width), 4), shape
+    networks = {
+        "G": mlp(plane_latent(n), h, h, h, n, activation=Tanh),
+        "D": mlp(n, h, h, h, 1, activation=Tanh),
+    }
+    return on_points(ConsensusGAN, width, both(RMSProp(2e-4)), gamma=1.0, networks=networks, shape=shape)
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp.
 
     Returns a ConsensusGAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0)
+    return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0, shape=shape)
 
 
 PRESETS = {"points": points, "digits": digits}

@@ -9,9 +9,10 @@ In each step D and G use the same fakes, as published DCGAN programs do.
 from dataclasses import dataclass
 
 from ...networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ..system import Latent
-from .presets import both, on_mnist
+from .presets import FOLDER, both, from_folder, on_mnist
 from .two_player import TwoPlayerGAN
 
 
@@ -25,49 +26,46 @@ class DCGAN(TwoPlayerGAN):
     shares_fakes: bool = True
 
 
-def _system(latent, start, channels, colours, kernel, width, **settings):
-    """A DCGAN for square pictures whose D has the channels of G in reverse order.
+def _of_64x64(latent, channels, kernel, width, **settings):
+    """A DCGAN for colour pictures of 64x64 pixels whose D has the channels of G in reverse order.
 
     latent      the prior of z
-    start       height and width of G's first feature map. The height and width of the pictures are
-                start 2^len(channels)
-    channels    numbers of channels of G's feature maps, from first to last
-    colours     number of channels of a picture
+    channels    numbers of channels of G's four feature maps, from 4x4 to 32x32
     kernel      height and width of the convolutions' windows
     width       factor of all numbers in `channels`
     settings    further fields of the DCGAN
     """
     channels = [max(int(c * width), 2) for c in channels]
-    size = start * 2 ** len(channels)
     return DCGAN(
         latent=latent,
-        sample_shape=(size, size, colours),
+        sample_shape=(64, 64, 3),
+        data=FOLDER,
+        steps=20000,
         networks={
-            "G": dcgan_generator(latent.size, start, channels, colours, kernel),
-            "D": dcgan_discriminator(start, channels[::-1], colours, kernel),
+            "G": dcgan_generator(latent.size, 4, channels, 3, kernel),
+            "D": dcgan_discriminator(4, channels[::-1], 3, kernel),
         },
         optimizers=both(Adam(2e-4, beta1=0.5)),
         **settings,
     )
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; D has these sizes in reverse order.
 
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    return _system(
-        Latent(32), 2, (128, 64), 1, 4, width, data="digits", batch_size=64, steps=4000, average=0.995
-    )
+    adam, changes = both(Adam(2e-4, beta1=0.5)), {"data": "digits", "steps": 4000, "average": 0.995}
+    return on_mnist(DCGAN, width, adam, latent=32, shape=shape, **changes)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; windows of 4x4.
 
     D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995)
+    return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995, shape=shape)
 
 
 def paper(width=1.0):
@@ -76,17 +74,7 @@ def paper(width=1.0):
     G is 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    return _system(
-        Latent(100, "uniform"),
-        4,
-        (1024, 512, 256, 128),
-        3,
-        5,
-        width,
-        data="a folder of images",
-        batch_size=128,
-        steps=20000,
-    )
+    return _of_64x64(Latent(100, "uniform"), (1024, 512, 256, 128), 5, width, batch_size=128)
 
 
 def half(width=1.0):
@@ -95,27 +83,33 @@ def half(width=1.0):
     G is 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    return _system(
-        Latent(100),
-        4,
-        (512, 256, 128, 64),
-        3,
-        4,
-        width,
-        data="a folder of images",
-        batch_size=64,
-        steps=20000,
-    )
+    return _of_64x64(Latent(100), (512, 256, 128, 64), 4, width, batch_size=64)
 
 
-def pooling(width=1.0):
+def pooling(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: `mnist` with a plain convolutional D with max-pooling and dropout.
 
     Introductions to GANs often use such a D.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
-    D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
-    return mnist(width).with_networks(D=D)
+    channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
+    D = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2])
+    return mnist(width, shape).with_networks(D=D)
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "half": half, "pooling": pooling}
+def pictures(width=1.0, shape=(32, 32, 3)):
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape), steps=10000)
+
+
+PRESETS = {
+    "digits": digits,
+    "mnist": mnist,
+    "pictures": pictures,
+    "paper": paper,
+    "half": half,
+    "pooling": pooling,
+}

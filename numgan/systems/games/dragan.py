@@ -28,21 +28,21 @@ class DRAGAN(TwoPlayerGAN):
     remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam. The penalty's weight is 10.
 
     Returns a DRAGAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(DRAGAN, width, both(Adam(2e-4)))
+    return on_digits(DRAGAN, width, both(Adam(2e-4)), shape=shape)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units. The penalty's weight is 0.1.
 
     Returns a DRAGAN. `width` is a factor of the hidden widths.
     """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
-    return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
+    return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,), shape=shape)
 
 
 PRESETS = {"digits": digits, "points": points}

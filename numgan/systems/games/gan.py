@@ -12,6 +12,7 @@ updates. `generate` is in `system.py`.
 """
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from ...core.randomness import derive
 from ...layers import (
@@ -84,32 +85,32 @@ class GAN(TwoPlayers):
         return Result(loss, {"G": dtheta}, {})
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam.
 
     Returns a GAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(GAN, width, both(Adam(2e-4)))
+    return on_digits(GAN, width, both(Adam(2e-4)), shape=shape)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
 
     Without BatchNorm in G, D soon wins.
     Returns a GAN. `width` is a factor of the hidden widths.
     """
-    h = max(int(1200 * width), 4)
+    h, pixels = max(int(1200 * width), 4), prod(shape)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
-    down = [layer for inputs in (784, h) for layer in (Dense(inputs, h), LeakyReLU(0.2), Dropout(0.3))]
+    down = [layer for inputs in (pixels, h) for layer in (Dense(inputs, h), LeakyReLU(0.2), Dropout(0.3))]
     return GAN(
         latent=Latent(100),
-        sample_shape=(28, 28, 1),
+        sample_shape=shape,
         data="mnist",
         batch_size=128,
         steps=9400,
         average=0.999,
         networks={
-            "G": Sequential(*up, Dense(h, 784), Tanh(), Reshape(28, 28, 1)),
+            "G": Sequential(*up, Dense(h, pixels), Tanh(), Reshape(shape)),
             "D": Sequential(Flatten(), *down, Dense(h, 1)),
         },
         optimizers=both(Adam(2e-4)),
@@ -161,20 +162,20 @@ def paper(width=1.0):
     )
 
 
-def saturating(width=1.0):
+def saturating(width=1.0, shape=(8, 8, 1)):
     """`digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
 
     Returns a GAN. `width` is a factor of the hidden widths.
     """
-    return replace(digits(width), loss=minimax)
+    return replace(digits(width, shape), loss=minimax)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane (ring, grid, swiss-roll): G and D with two hidden layers of 128 units, Adam.
 
     Returns a GAN. `width` is a factor of the hidden widths.
     """
-    return on_points(GAN, width, both(Adam(1e-3)))
+    return on_points(GAN, width, both(Adam(1e-3)), shape=shape)
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "saturating": saturating, "points": points}

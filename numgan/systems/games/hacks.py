@@ -52,6 +52,7 @@ import numpy as np
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import feature_matching, minimax, nonsaturating, softmax_cross_entropy
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import SGD, Adam, Historical
 from ...remedies.balance import Balance
 from ...remedies.noise import InstanceNoise, NoisyLabels
@@ -59,8 +60,6 @@ from ...remedies.replay import PastPlayers, Replay
 from .presets import on_digits, on_points
 from .switched import switched_discriminator, switched_generator
 from .two_player import TwoPlayerGAN
-
-CLASSES = 10  # of the digits
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -87,6 +86,7 @@ class Hacks(TwoPlayerGAN):
                    so this term is not in the losses
     hidden         units of a hidden dense layer
     channels       channels of the convolutions of G; D has them in reverse order
+    kinds          the numbers of the classes, which `conditional` and `classify` use
     """
 
     remedies: tuple = (
@@ -117,6 +117,7 @@ class Hacks(TwoPlayerGAN):
     rate: float = 2e-4
     hidden: int = 256
     channels: tuple = (128, 64)
+    kinds: range = range(10)
 
     @property
     def packed(self):
@@ -192,7 +193,7 @@ def from_switches(system):
 
     Raises ValueError for switches that contradict each other, or for smooth = 0.
     """
-    s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
+    s = replace(system, classes=len(system.kinds) if system.classify or system.conditional else 0)
     _check(s)
     channels = s.channels if s.convolutional else None
     networks = {
@@ -261,7 +262,7 @@ def _check(s):
             raise ValueError(f"hacks: {message}")
 
 
-def digits(width=1.0, **switches):
+def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
     """8x8 pictures, DCGAN networks. Every switch (a field that turns a tip on or off) has its default value.
 
     `switches` are {name: value}, the switches that get another value.
@@ -271,14 +272,16 @@ def digits(width=1.0, **switches):
         Hacks,
         width,
         optimizers={},
+        shape=shape,
         steps=4000,
         hidden=max(int(256 * width), 4),
-        channels=tuple(max(int(c * width), 2) for c in (128, 64)),
+        channels=channels_of(levels_of(shape[:2])[1], 64, width),
+        kinds=range(classes),
     )
     return game.setting(**switches)
 
 
-def none(width=1.0):
+def none(width=1.0, shape=(8, 8, 1), classes=10):
     """`digits` with every switch off, for comparison.
 
     It has dense networks with ReLU, uniform z, pixels in 0..1, real samples and fakes in one batch, the
@@ -287,6 +290,8 @@ def none(width=1.0):
     """
     return digits(
         width,
+        shape,
+        classes,
         normalize=False,
         modified=False,
         spherical=False,
@@ -299,7 +304,7 @@ def none(width=1.0):
     ).with_average(0.0)
 
 
-def everything(width=1.0):
+def everything(width=1.0, shape=(8, 8, 1), classes=10):
     """`digits` with the tips of the list turned on, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise, dropout, minibatch
@@ -308,6 +313,8 @@ def everything(width=1.0):
     """
     return digits(
         width,
+        shape,
+        classes,
         smooth=1.0,
         soft=True,
         flip=0.05,
@@ -323,22 +330,28 @@ def everything(width=1.0):
     )
 
 
-def conditional(width=1.0):
+def conditional(width=1.0, shape=(8, 8, 1), classes=10):
     """`digits` with labels: G and D get the class of each sample as an input.
 
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
-    return digits(width, conditional=True)
+    return digits(width, shape, classes, conditional=True)
 
 
-def points(width=1.0, **switches):
+def points(width=1.0, shape=(2,), **switches):
     """Points in the plane: G and D with two hidden layers of 128 units, Adam(1e-3).
 
     `switches` are {name: value}, the switches that differ from the defaults of the class Hacks.
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_points(
-        Hacks, width, optimizers={}, hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False
+        Hacks,
+        width,
+        optimizers={},
+        shape=shape,
+        hidden=max(int(128 * width), 4),
+        rate=1e-3,
+        convolutional=False,
     )
     return game.setting(**switches)
 

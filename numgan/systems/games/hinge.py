@@ -18,7 +18,7 @@ from ...layers import LeakyReLU, Sequential, Spectral
 from ...layers.bilinear import Bilinear
 from ...losses import AdversarialLoss, hinge
 from ...optimizers import Adam
-from .presets import both, on_digits, on_mnist, on_points
+from .presets import both, from_folder, on_digits, on_mnist, on_points
 from .two_player import TwoPlayerGAN
 
 SLOPE = 0.1  # of every LeakyReLU in D (Table 3)
@@ -51,15 +51,15 @@ def normalized(game):
     return game.with_networks(D=wrapped(game.networks["D"], Spectral))
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, those of D with spectral normalization.
 
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
-    return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
+    return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION, shape=shape))
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
 
     The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
@@ -67,16 +67,24 @@ def mnist(width=1.0):
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
-    return normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999))
+    return normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999, shape=shape))
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with two hidden layers of 128 units; D with spectral normalization.
 
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
     rule = Adam(1e-3, beta1=0.5)
-    return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
+    return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION, shape=shape))
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "points": points}
+def pictures(width=1.0, shape=(32, 32, 3)):
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
+
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape), steps=10000)
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "points": points}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...losses import AdversarialLoss, least_squares
 from ...optimizers import Adam
-from .presets import both, on_digits, on_mnist, on_points
+from .presets import both, from_folder, on_digits, on_mnist, on_points
 from .two_player import TwoPlayerGAN
 
 
@@ -23,28 +23,36 @@ class LSGAN(TwoPlayerGAN):
     loss: AdversarialLoss = least_squares
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam.
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(LSGAN, width, both(Adam(2e-4)))
+    return on_digits(LSGAN, width, both(Adam(2e-4)), shape=shape)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks with 128 and 64 channels, Adam(2e-4, beta1 = 0.5).
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """
-    return on_mnist(LSGAN, width, both(Adam(2e-4, beta1=0.5)), steps=4690, average=0.999)
+    return on_mnist(LSGAN, width, both(Adam(2e-4, beta1=0.5)), steps=4690, average=0.999, shape=shape)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with two hidden layers of 128 units, Adam.
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """
-    return on_points(LSGAN, width, both(Adam(1e-3)))
+    return on_points(LSGAN, width, both(Adam(1e-3)), shape=shape)
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "points": points}
+def pictures(width=1.0, shape=(32, 32, 3)):
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
+
+    Returns an LSGAN. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape), steps=10000)
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "points": points}

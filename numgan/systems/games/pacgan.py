@@ -9,10 +9,12 @@ without packs. A batch has m times as many samples as without packs, so D return
 """
 
 from dataclasses import dataclass
+from math import prod
 
 from ...layers import BatchNorm, Dense, Flatten, LeakyReLU, Maxout, Pack, ReLU, Sequential
 from ...layers.initializers import normal
 from ...networks import mlp
+from ...networks.small import plane_latent
 from ...optimizers import Adam
 from ..system import Latent
 from .presets import both, on_digits
@@ -31,7 +33,7 @@ class PacGAN(TwoPlayerGAN):
         return self.networks["D"][0].m
 
 
-def points(width=1.0, m=2):
+def points(width=1.0, shape=(2,), m=2):
     """Points in the plane in packs of m samples, as in section 4.1 of the paper: Adam(1e-4, beta1 = 0.8).
 
     G has four hidden layers of 400 units with BatchNorm; D has three hidden layers of 200 maxout units of 5
@@ -39,40 +41,42 @@ def points(width=1.0, m=2):
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
+    (n,) = shape
+    z = plane_latent(n)
     hidden = [
-        layer for inputs in (2, h, h, h) for layer in (Dense(inputs, h, init=init), BatchNorm(h), ReLU())
+        layer for inputs in (z, h, h, h) for layer in (Dense(inputs, h, init=init), BatchNorm(h), ReLU())
     ]
-    pieces = [layer for inputs in (2 * m, d, d) for layer in (Dense(inputs, 5 * d, init=init), Maxout(5))]
+    pieces = [layer for inputs in (n * m, d, d) for layer in (Dense(inputs, 5 * d, init=init), Maxout(5))]
     return PacGAN(
-        latent=Latent(2),
-        sample_shape=(2,),
+        latent=Latent(z),
+        sample_shape=shape,
         data="ring",
         batch_size=100 * m,
         steps=40000,
         networks={
-            "G": Sequential(*hidden, Dense(h, 2, init=init)),
+            "G": Sequential(*hidden, Dense(h, n, init=init)),
             "D": Sequential(Pack(m), *pieces, Dense(d, 1, init=init)),
         },
         optimizers=both(Adam(1e-4, beta1=0.8)),
     )
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures in packs of two: three dense layers in G and in D, Adam.
 
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """
     h = max(int(256 * width), 4)
-    D = Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))
-    return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128).with_networks(D=D)
+    D = Sequential(Pack(2), Flatten(), *mlp(2 * prod(shape), h, h, 1, activation=LeakyReLU))
+    return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128, shape=shape).with_networks(D=D)
 
 
-def pac4(width=1.0):
+def pac4(width=1.0, shape=(2,)):
     """`points` with packs of four samples.
 
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """
-    return points(width, m=4)
+    return points(width, shape, m=4)
 
 
 PRESETS = {"points": points, "pac4": pac4, "digits": digits}

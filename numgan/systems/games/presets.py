@@ -6,8 +6,13 @@ A preset calls one of these functions with its game (a class), its optimisers an
 game         a class of games, such as WGAN; the function returns an object of this class
 width        a factor of the hidden widths
 optimizers   {"D": optimiser, "G": optimiser}
+shape        the shape of one sample. The sizes of the networks follow it
 changes      {field: value}, fields of the game that differ from the common ones
+
+The preset `pictures` of a game is `from_folder` of its preset for MNIST.
 """
+
+from dataclasses import replace
 
 from ...layers import LeakyReLU
 from ...networks import (
@@ -18,7 +23,11 @@ from ...networks import (
     plane_discriminator,
     plane_generator,
 )
+from ...networks.sizes import channels_of, levels_of
+from ...networks.small import plane_latent
 from ..system import Latent
+
+FOLDER = "a folder of images"  # the `data` of presets without a data set of their own
 
 
 def both(optimizer):
@@ -29,67 +38,84 @@ def both(optimizer):
     return {"D": optimizer, "G": optimizer.changed()}
 
 
-def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
-    """A game of the class `game` for 8x8 pictures: G and D with two hidden layers of 256 * width units.
+def on_digits(game, width, optimizers, activation=LeakyReLU, shape=(8, 8, 1), **changes):
+    """A game of the class `game` for pictures: G and D with two hidden layers of 256 * width units.
 
     optimizers    {"D": optimiser, "G": optimiser}
     activation    the activation of the hidden layers of D
+    shape         (height, width, channels) of a picture, any
     changes       fields of the game that differ from the common ones
     """
     h = max(int(256 * width), 4)
     common = dict(
         latent=Latent(32),
-        sample_shape=(8, 8, 1),
+        sample_shape=shape,
         data="digits",
         batch_size=64,
         steps=6000,
         average=0.995,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h, activation)},
+        networks={"G": digit_generator(h, shape), "D": digit_discriminator(h, activation, shape)},
     )
     return game(optimizers=optimizers, **common | changes)
 
 
-def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
-    """A game of the class `game` for points in the plane, with dense networks.
+def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,), **changes):
+    """A game of the class `game` for points in the plane or longer rows of numbers, with dense networks.
 
     G and D have `depth` hidden layers of 128 * width units each.
 
     optimizers    {"D": optimiser, "G": optimiser}
     activation    the activation of the hidden layers of D
+    shape         (the number of entries of a row,)
     changes       fields of the game that differ from the common ones
     """
     h = max(int(128 * width), 4)
+    (features,) = shape
     common = dict(
-        latent=Latent(2),
-        sample_shape=(2,),
+        latent=Latent(plane_latent(features)),
+        sample_shape=shape,
         data="ring",
         batch_size=256,
         steps=10000,
         average=0.999,
-        networks={"G": plane_generator(h, depth), "D": plane_discriminator(h, depth, activation)},
+        networks={
+            "G": plane_generator(h, depth, features),
+            "D": plane_discriminator(h, depth, activation, features),
+        },
     )
     return game(optimizers=optimizers, **common | changes)
 
 
-def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
-    """A game of the class `game` for 28x28 pictures, with DCGAN networks.
+def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **changes):
+    """A game of the class `game` for 28x28 or other pictures, with DCGAN networks.
 
-    The networks have 128 * width and 64 * width channels.
+    The smallest feature map has 64 * width channels for each level, and a further level halves the number:
+    128 and 64 for 28x28, and 256, 128, 64 and 32 for 64x64.
 
     optimizers  {"D": optimiser, "G": optimiser}
     latent      the number of entries of z
     D           {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
     changes     fields of the game that differ from the common ones
     """
-    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
+    start, levels = levels_of(shape[:2])
+    channels = channels_of(levels, 64, width)
     common = dict(
         latent=Latent(latent),
-        sample_shape=(28, 28, 1),
+        sample_shape=shape,
         data="mnist",
         batch_size=64,
         networks={
-            "G": dcgan_generator(latent, 7, (a, b), 1, kernel=4),
-            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, **(D or {})),
+            "G": dcgan_generator(latent, start, channels, shape[2], kernel=4),
+            "D": dcgan_discriminator(start, channels[::-1], shape[2], kernel=4, **(D or {})),
         },
     )
     return game(optimizers=optimizers, **common | changes)
+
+
+def from_folder(game, steps):
+    """A copy of the game, made for pictures of a certain shape, without a data set of its own.
+
+    Training then needs the option --data. `steps` is the number of steps of the copy.
+    """
+    return replace(game, data=FOLDER, steps=steps)

@@ -27,22 +27,22 @@ class R1GAN(TwoPlayerGAN):
     remedies: tuple = (R1Penalty(gamma=10.0),)
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp, as in the paper.
 
     Returns an R1GAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),))
+    return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),), shape=shape)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: three hidden layers of 128 units; gamma 0.01, the penalty in every eighth step.
 
     Returns an R1GAN. `width` is a factor of the hidden widths.
     """
     penalty = R1Penalty(gamma=0.01, every=8)
     adam = Adam(1e-3, beta1=0.0, beta2=0.99)
-    return on_points(R1GAN, width, both(adam), depth=3, remedies=(penalty,))
+    return on_points(R1GAN, width, both(adam), depth=3, remedies=(penalty,), shape=shape)
 
 
 PRESETS = {"digits": digits, "points": points}

@@ -32,12 +32,15 @@ from ...layers import (
 )
 from ...losses import RelativisticLoss, relativistic_paired, sigmoid
 from ...networks import label_beside
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
 from ...remedies.penalties import R1, R2, Lazy
 from ..system import Latent, Result
-from .presets import both, on_digits, on_points
+from .presets import FOLDER, both, on_digits, on_points
 from .two_player import TwoPlayers
+
+BETAS = {"beta1": 0.0, "beta2": 0.99}  # of Adam in all presets
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -119,64 +122,91 @@ class R3GAN(TwoPlayers):
         return Result(loss, {"G": dtheta}, {})
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; gamma is 0.01.
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
-    return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), depth=3, gamma=0.01)
+    return on_points(R3GAN, width, both(Adam(1e-3, **BETAS)), depth=3, gamma=0.01, shape=shape)
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; Adam(5e-4, beta1 = 0, beta2 = 0.99).
 
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(R3GAN, width, both(Adam(5e-4, beta1=0.0, beta2=0.99)), gamma=1.0)
+    return on_digits(R3GAN, width, both(Adam(5e-4, **BETAS)), gamma=1.0, shape=shape)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
 
     G is 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has these sizes in reverse order. The penalties are
     computed in every eighth step.
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
-    a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
-    code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}
+    return _convolutional(width, shape, classes, data="mnist", steps=4000)
+
+
+def pictures(width=1.0, shape=(32, 32, 3), classes=0):
+    """Pictures of any size from 8x8 on, with or without classes: `mnist`, with the levels that they need.
+
+    Returns an R3GAN. `width` is a factor of the hidden widths.
+    """
+    return _convolutional(width, shape, classes, data=FOLDER, steps=10000)
+
+
+def _convolutional(width, shape, classes, data, steps):
+    """An R3GAN for pictures with convolutions and one hidden dense layer; the dense layers get the label.
+
+    width      factor of the hidden widths; without it the smallest feature map has 32 channels for each
+               level, a further level halves the number, and the dense layer has 512 units
+    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes    number of classes; 0: there are no labels
+    steps      number of steps, in which the learning rates fall to 0
+    """
+    start, levels = levels_of(shape[:2])
+    channels, h = channels_of(levels, 32, width), max(int(512 * width), 2)
+    first, last, entries = channels[0], channels[-1], start[0] * start[1] * channels[0]
+    code, window = 16 if classes else 0, {"kernel": 4, "stride": 2, "padding": 1}
+    growing, shrinking = [], [Conv2d(shape[2], last, **window), LeakyReLU(0.2)]
+    for a, b in zip(channels, channels[1:]):
+        growing += [ConvTranspose2d(a, b, **window, bias=False), BatchNorm(b), ReLU()]
+    for a, b in zip(channels[::-1], channels[-2::-1]):
+        shrinking += [Conv2d(a, b, **window), LeakyReLU(0.2)]
     up = [
         Sequential(Dense(32 + code, h, bias=False), BatchNorm(h), ReLU()),
         Sequential(
-            Dense(h + code, 7 * 7 * a, bias=False),
-            Reshape(7, 7, a),
-            BatchNorm(a),
+            Dense(h + code, entries, bias=False),
+            Reshape(*start, first),
+            BatchNorm(first),
             ReLU(),
-            ConvTranspose2d(a, b, **window, bias=False),
-            BatchNorm(b),
-            ReLU(),
-            ConvTranspose2d(b, 1, **window),
+            *growing,
+            ConvTranspose2d(last, shape[2], **window),
             Tanh(),
         ),
     ]
-    features = Sequential(
-        Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten()
-    )
-    down = [Sequential(Dense(7 * 7 * a + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
+    features = Sequential(*shrinking, Flatten())
+    down = [Sequential(Dense(entries + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
+    if classes:
+        G, D = label_beside(classes, code, up), label_beside(classes, code, down, first=features)
+    else:
+        G, D = Sequential(*up[0], *up[1]), Sequential(*features, *down[0], down[1])
     return R3GAN(
         latent=Latent(32),
-        classes=10,
-        sample_shape=(28, 28, 1),
-        data="mnist",
+        classes=classes,
+        sample_shape=shape,
+        data=data,
         batch_size=100,
         steps=steps,
         average=0.999,
         gamma=1.0,
         every=8,
         shares_fakes=True,
-        networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=features)},
-        optimizers=both(Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99)),
+        networks={"G": G, "D": D},
+        optimizers=both(Adam(Cosine(1e-3, steps), **BETAS)),
     )
 
 
-PRESETS = {"points": points, "digits": digits, "mnist": mnist}
+PRESETS = {"points": points, "digits": digits, "mnist": mnist, "pictures": pictures}

@@ -45,7 +45,8 @@ def switched_generator(
     """
     given = latent + (CODE if classes else 0)
     if channels:
-        plain = dcgan_generator(given, sample_shape[0] >> len(channels), channels, sample_shape[-1], kernel=4)
+        start = [side >> len(channels) for side in sample_shape[:2]]
+        plain = dcgan_generator(given, start, channels, sample_shape[-1], kernel=4)
     else:
         plain = [
             *mlp(given, hidden, hidden, prod(sample_shape), last=Tanh if len(sample_shape) > 1 else None),
@@ -85,9 +86,10 @@ def switched_discriminator(
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack
     if channels and leaky:
-        plain = dcgan_discriminator(sides[0] >> len(channels), channels[::-1], colours, kernel=4)
+        end = [side >> len(channels) for side in sides]
+        plain = dcgan_discriminator(end, channels[::-1], colours, kernel=4)
     elif channels:
-        plain = pooling_discriminator(sides[0], channels[::-1], hidden, colours, dropout=0.0)
+        plain = pooling_discriminator(sides, channels[::-1], hidden, colours, dropout=0.0)
     else:
         plain = [
             Flatten(),

@@ -22,6 +22,7 @@ from ...layers import Pass
 from ...layers.initializers import orthogonal
 from ...losses import AdversarialLoss, minimax
 from ...networks import mlp
+from ...networks.small import plane_latent
 from ...optimizers import SGD, Adam, Optimizer
 from ...remedies.unrolling import Unrolling
 from ..system import Latent, Result
@@ -90,40 +91,41 @@ class UnrolledGAN(TwoPlayerGAN):
         return Result(-f, {"G": dtheta}, {})
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane, the paper's toy mixture of Gaussians, with K = 10 updates of D in G's loss.
 
     z has 256 entries. G has two hidden layers of 128 units and D has one, with ReLU. The initial weights are
     orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
     Returns an UnrolledGAN. `width` is a factor of the hidden widths and of the size of z.
     """
-    h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
+    (n,) = shape
+    h, z, init = max(int(128 * width), 4), max(int(256 * width), plane_latent(n)), orthogonal(0.8)
     return UnrolledGAN(
         latent=Latent(z),
-        sample_shape=(2,),
+        sample_shape=shape,
         data="ring",
         batch_size=512,
         steps=25000,
         unroll=10,
-        networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
+        networks={"G": mlp(z, h, h, n, init=init), "D": mlp(n, h, 1, init=init)},
         optimizers=both(Adam(1e-4, beta1=0.5)),
     )
 
 
-def plain(width=1.0):
+def plain(width=1.0, shape=(2,)):
     """`points` with K = 0: the same game without unrolling, for comparison.
 
     Returns an UnrolledGAN. `width` is a factor of the hidden widths.
     """
-    return replace(points(width), unroll=0)
+    return replace(points(width, shape), unroll=0)
 
 
-def descent(width=1.0):
+def descent(width=1.0, shape=(2,)):
     """`points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
 
     Returns an UnrolledGAN. `width` is a factor of the hidden widths.
     """
-    return replace(points(width), inner=SGD(0.1))
+    return replace(points(width, shape), inner=SGD(0.1))
 
 
 PRESETS = {"points": points, "plain": plain, "descent": descent}

@@ -16,7 +16,7 @@ from ...layers import Pass
 from ...losses import wasserstein
 from ...optimizers import RMSProp
 from ..system import Result
-from .presets import on_digits, on_mnist, on_points
+from .presets import from_folder, on_digits, on_mnist, on_points
 from .two_player import TwoPlayers
 
 
@@ -75,30 +75,38 @@ def _rmsprop(lr=5e-5, c=0.01):
     return {"D": RMSProp(lr, clip=c), "G": RMSProp(lr)}
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; RMSProp with a learning rate above the paper's.
 
     The rate is 5e-4, because the networks are small; c = 0.05.
     Returns a WGAN. `width` is a factor of the hidden widths.
     """
-    return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99)
+    return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99, shape=shape)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
 
     The first 25 generator steps, and later every 500th, have 100 critic steps.
     Returns a WGAN. `width` is a factor of the hidden widths.
     """
-    return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25)
+    return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25, shape=shape)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units, RMSProp(5e-4), c = 0.1.
 
     Returns a WGAN. `width` is a factor of the hidden widths.
     """
-    return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0)
+    return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0, shape=shape)
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "points": points}
+def pictures(width=1.0, shape=(32, 32, 3)):
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape), steps=5000)
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "points": points}

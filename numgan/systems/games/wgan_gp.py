@@ -19,7 +19,7 @@ from ...losses import wasserstein
 from ...optimizers import Adam
 from ...remedies.penalties import GradientPenalty, between
 from ..system import Result
-from .presets import both, on_digits, on_mnist, on_points
+from .presets import both, from_folder, on_digits, on_mnist, on_points
 from .two_player import TwoPlayers
 
 
@@ -87,30 +87,40 @@ def _adam(lr=1e-4):
     return both(Adam(lr, beta1=0.0, beta2=0.9))
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; Adam with a learning rate above the paper's.
 
     The rate is 5e-4, because the networks are small.
     Returns a WGANGP. `width` is a factor of the hidden widths.
     """
-    return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99)
+    return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99, shape=shape)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1.
 
     Returns a WGANGP. `width` is a factor of the hidden widths.
     """
-    return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000)
+    return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000, shape=shape)
 
 
-def points(width=1.0):
+def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; lambda is 0.1; Adam.
 
     The learning rate, 1e-3, is above the paper's.
     Returns a WGANGP. `width` is a factor of the hidden widths.
     """
-    return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))
+    return on_points(
+        WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1), shape=shape
+    )
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "points": points}
+def pictures(width=1.0, shape=(32, 32, 3)):
+    """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
+    return from_folder(mnist(width, shape), steps=5000)
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "points": points}

@@ -5,6 +5,7 @@ number of its class, and C(x) are K logits, one for each class.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ...core.randomness import derive, stream
 from ...layers import Flatten, Pass, ReLU, Sequential
 from ...losses import softmax, softmax_cross_entropy
 from ...networks import mlp, pooling_discriminator
+from ...networks.sizes import channels_of, levels_of
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
 from ..system import Result, System
@@ -22,12 +24,21 @@ class Classifier(System):
     """A system with one network, C: pictures (N, H, W, channels) -> logits (N, K), one for each class.
 
     shift   in training, every picture is moved by up to this number of pixels along both axes
+
+    Raises ValueError for a single class.
     """
 
     shift: int = 0
 
     purpose = "tells the class of a picture"
     metric_labels = {"accuracy": "accuracy on the batches of training"}
+
+    def __post_init__(self):
+        if self.classes == 1:
+            raise ValueError(
+                "expected at least 2 classes to distinguish, got 1; put the pictures of each class into a "
+                "sub-folder of its own"
+            )
 
     def objectives(self):
         return {"C": self.cross_entropy}
@@ -83,18 +94,19 @@ def shifted(x, most, rng, fill):
     ]
 
 
-def _convolutional(size, width, rate, steps, **settings):
-    """A Classifier of grey pictures of `size` x `size` pixels with 10 classes.
+def _convolutional(shape, classes, width, rate, steps, **settings):
+    """A Classifier of pictures of shape (height, width, channels), of a size that `levels_of` knows.
 
-    C has convolutions with 32 and 64 channels, each with max-pooling, then a dense layer of 128 units with
-    dropout, then the layer of the logits. `width` is a factor of the numbers 32, 64 and 128. Adam's learning
-    rate falls from `rate` to 0 in `steps` steps. `settings` are further fields of the Classifier.
+    C has one convolution with max-pooling for each level, then a dense layer of 128 units with dropout, then
+    the layer of the logits. The last convolution has 32 channels for each level, the one before it half as
+    many: 32 and 64 for two levels. `width` is a factor of these numbers and of 128. Adam's learning rate
+    falls from `rate` to 0 in `steps` steps. `settings` are further fields of the Classifier.
     """
-    channels = [max(int(c * width), 2) for c in (32, 64)]
-    C = pooling_discriminator(size, channels, hidden=max(int(128 * width), 4), colours=1, outputs=10)
+    channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
+    C = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2], outputs=classes)
     return Classifier(
-        classes=10,
-        sample_shape=(size, size, 1),
+        classes=classes,
+        sample_shape=shape,
         steps=steps,
         networks={"C": C},
         optimizers={"C": Adam(Cosine(rate, steps), beta1=0.9)},
@@ -102,38 +114,49 @@ def _convolutional(size, width, rate, steps, **settings):
     )
 
 
-def digits(width=1.0):
+def digits(width=1.0, shape=(8, 8, 1), classes=10):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
-    return _convolutional(8, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
+    return _convolutional(shape, classes, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
 
-def mnist(width=1.0):
+def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
     Training takes ten epochs. In training every picture is moved by up to one pixel along both axes.
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
-    return _convolutional(28, width, rate=2e-3, steps=4690, data="mnist", batch_size=128, shift=1)
+    settings = {"data": "mnist", "batch_size": 128, "shift": 1}
+    return _convolutional(shape, classes, width, rate=2e-3, steps=4690, **settings)
 
 
-def dense(width=1.0):
+def pictures(width=1.0, shape=(32, 32, 3), classes=10):
+    """Pictures of any size from 8x8 on, with any number of classes: `digits`, with the levels they need.
+
+    In training every picture is moved by up to one pixel along both axes.
+    Returns a Classifier. `width` is a factor of the hidden widths.
+    """
+    settings = {"data": "a folder of images", "batch_size": 64, "shift": 1}
+    return _convolutional(shape, classes, width, rate=1e-3, steps=3000, **settings)
+
+
+def dense(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: dense layers of the sizes 784-256-256-10 with ReLU, Adam.
 
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
     h = max(int(256 * width), 4)
     return Classifier(
-        classes=10,
-        sample_shape=(28, 28, 1),
+        classes=classes,
+        sample_shape=shape,
         data="mnist",
         batch_size=128,
         steps=1876,
-        networks={"C": Sequential(Flatten(), *mlp(784, h, h, 10, activation=ReLU))},
+        networks={"C": Sequential(Flatten(), *mlp(prod(shape), h, h, classes, activation=ReLU))},
         optimizers={"C": Adam(1e-3, beta1=0.9)},
     )
 
 
-PRESETS = {"digits": digits, "mnist": mnist, "dense": dense}
+PRESETS = {"digits": digits, "mnist": mnist, "pictures": pictures, "dense": dense}

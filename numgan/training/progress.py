@@ -1,0 +1,145 @@
+"""What a run says on stderr while it trains: the sizes of its networks, the time it needs, how far it is.
+
+before the first step     a line for each network, with its parameters and their memory
+after ten steps           the time of a step and of all steps, and the memory of the process
+every minute              step, losses, steps per second and time left; on a terminal a progress bar has this
+
+All times are measured in this session. A step may have more objectives than another one, as the first steps
+of a WGAN have. So the time of the steps that are left is the measured time of one objective, times the number
+of objectives in these steps.
+"""
+
+import sys
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from ..core.streams import STDERR
+
+MEASURED = 10  # steps after which the time of all steps is estimated
+EVERY = 60.0  # seconds between two lines about the progress
+COUNTED = 2000  # steps whose objectives are counted; further steps have as many on average
+
+
+class Progress:
+    """Says how far a run is, by calls of `say(line)`.
+
+    system      the system of the run
+    steps       number of steps of the whole run
+    say         a function that prints a line
+    by_minute   whether to say a line every minute; False where a progress bar is shown
+    clock       a function that returns seconds, from any start
+    """
+
+    def __init__(self, system, steps, say, by_minute=True, clock=time.monotonic):
+        self.system, self.steps, self.say, self.by_minute, self.clock = system, steps, say, by_minute, clock
+
+    def begin(self, step):
+        """Say the sizes of the networks, and start the clock. `step` is the number of steps done before."""
+        for line in sizes(self.system.at(step)):
+            self.say(line)
+        self.first, self.began = step, self.clock()
+        self.warm = self.told = (step, self.began)  # (step, seconds) from which the speed is measured
+
+    def after(self, step, losses):
+        """Say what is due after a step. `step` counts the steps done, `losses` are {objective: loss}."""
+        now = self.clock()
+        if step == self.first + 1:
+            self.warm = step, now  # the first step also allocates memory
+        elif step == self.first + MEASURED and step < self.steps:
+            left = self._left(self.warm, step, now)
+            every = (
+                f"all {self.steps:,} steps" if self.first == 0 else f"the other {self.steps - step:,} steps"
+            )
+            whole = left + (now - self.began if self.first == 0 else 0)
+            self.say(
+                f"a step takes about {duration(left / (self.steps - step))}, {every} about {duration(whole)}"
+                + memory()
+            )
+        if self.by_minute and now - self.told[1] >= EVERY and step < self.steps:
+            rate = (step - self.told[0]) / (now - self.told[1])
+            parts = [f"step {step:,} of {self.steps:,}"]
+            parts += [f"loss {name} {loss:.3f}" for name, loss in losses.items()]
+            left = duration(self._left(self.told, step, now))
+            self.say(", ".join([*parts, f"{rate:.3g} steps/s", f"about {left} left"]))
+            self.told = step, now
+
+    def _left(self, start, step, now):
+        """The seconds that the steps after `step` will take, by the speed since start = (step, seconds)."""
+        pace = (now - start[1]) / self._objectives(start[0], step)
+        return pace * self._objectives(step, self.steps)
+
+    def _objectives(self, first, last):
+        """The number of objectives in the steps from `first` up to `last`, without `last`."""
+        counted = range(first, min(last, first + COUNTED))
+        return sum(map(self._objectives_of, counted)) * (last - first) / len(counted)
+
+    def _objectives_of(self, step):
+        try:
+            return max(len(self.system.at(step).rounds(step)), 1)
+        except ValueError:  # the number depends on the state of that step, which is not known ahead
+            return 1
+
+
+def tell(line):
+    """Print a line on stderr, above the progress bar if there is one."""
+    tqdm.write(f"numgan: {line}", file=STDERR)
+    STDERR.flush()
+
+
+def sizes(system):
+    """A list with one line for each network of the system: its parameters, and their memory in training.
+
+    Training keeps some vectors with as many entries as there are parameters. The line names them. What the
+    layers compute for a batch needs memory too, which is not counted here.
+    """
+    lines = []
+    for name, net in system.networks.items():
+        kept = _kept(system, name)
+        total = 4 * net.layout.size * sum(kept.values())
+        words = ", ".join(word for word, number in kept.items() if number)
+        lines.append(f"{name}: {net.layout.size:,} parameters, {size(total)} with {words}")
+    return lines
+
+
+def _kept(system, name):
+    """{word: number of float32 vectors} that training keeps for a network."""
+    trained = system.optimizers.get(name)
+    moments = trained.start(np.zeros(1, np.float32)).keys() - {"step"} if trained else ()
+    return {
+        "weights": 1,
+        "gradient": int(trained is not None),
+        "moments": len(moments),
+        "average": int(name in system.averaged),
+    }
+
+
+def size(count):
+    """A number of bytes in words, such as 3.2 MB."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} bytes"
+
+
+def duration(seconds):
+    """A time in words, such as 3.2 ms, 0.12 s, 45 s, 40 min, 3 h 20 min or 2.5 days."""
+    if seconds < 0.0995:
+        return f"{1e3 * seconds:.2g} ms"
+    if seconds < 90:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 36 * 60 else f"{minutes / 1440:.1f} days"
+
+
+def memory():
+    """The largest memory that the process has had, as the end of a line; "" where the system cannot tell."""
+    if sys.platform == "win32":
+        return ""
+    import resource  # Unix only
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"; memory so far {size(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)}"

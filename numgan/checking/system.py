@@ -8,6 +8,7 @@ sign in one of two terms, and an exchange of real and fake samples. No test woul
 """
 
 from copy import copy
+import warnings
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,8 @@ from ..core.arguments import expect_type
 from ..core.errors import GradientError
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..systems.system import Batch, System, checked, expect_roles, remember
+from ..systems import doubts, expect_roles
+from ..systems.system import Batch, System, checked, remember
 from .contract import CONTRACT, FIRST, LATER
 from .differences import Block, compare, parameter_blocks
 from .experiments import explained_by_numbers
@@ -39,6 +41,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                  judges together. A system that compares fakes with real samples in pairs makes as many fakes
                  as real samples
     name         the name of the system in the report; None: the name of its class
+
+    Every gradient may be right in a system that trains badly: it warns of each of `systems.doubts`.
 
     Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
     if the system is not complete (see `expect_roles`), or an objective returns no Result.
@@ -70,6 +74,9 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                 raise explained_by_numbers(error, again) from None
             report.add(f"gradient of {objective}{where}", *found)
         check_contract(report, stage, seed, real, fake, where, LATER)
+    for doubt in doubts(system):
+        report.add("doubt", None, doubt.says)
+        warnings.warn(f"check_system: {doubt}", stacklevel=2)
     return report
 
 

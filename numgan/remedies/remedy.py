@@ -44,8 +44,8 @@ class Remedy:
             )
             if like:
                 raise TypeError(
-                    f"{cls.__name__}: the game does not call {name!r}; did you mean {' or '.join(like)}? Begin "
-                    'the name of a helper with "_"'
+                    f"{cls.__name__}: the game does not call {name!r}; did you mean {' or '.join(like)}? "
+                    'Begin the name of a helper with "_"'
                 )
         if methods and not any(getattr(cls, name) is not getattr(Remedy, name) for name in points):
             raise TypeError(

@@ -107,7 +107,8 @@ def test_environment_is_checked(variable, value, message):
 
 @pytest.mark.parametrize("value, backend", [("", "compiled"), ("0", "compiled"), ("1", "reference")])
 def test_pure_is_heard(value, backend):
-    assert python("import numgan; print(numgan.backend())", NUMGAN_PURE=value, NUMGAN_BACKEND="").stdout.split() == [backend]
+    code = "import numgan; print(numgan.backend())"
+    assert python(code, NUMGAN_PURE=value, NUMGAN_BACKEND="").stdout.split() == [backend]
 
 
 def test_environment_is_heard():

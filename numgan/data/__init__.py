@@ -4,7 +4,8 @@
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
-Reading order: this file, dataset, pixels, batches, augment, points, digits, idx (MNIST), pictures, folder.
+Reading order: this file, dataset, splits, pixels, batches, augment, points, digits, idx (MNIST), pictures,
+folder.
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -22,6 +23,7 @@ from .folder import load_folder
 from .idx import CLASSES, SOURCES, load_idx
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
+from .splits import hold_out
 
 __all__ = [
     "Augmented",
@@ -30,6 +32,7 @@ __all__ = [
     "Feed",
     "Unpaired",
     "grid",
+    "hold_out",
     "is_pictures",
     "load",
     "modes",

@@ -322,8 +322,8 @@ def _samples(name, x):
         first = np.asarray(x[bad[0]]).reshape(-1)
         value = first[~np.isfinite(rows[bad[0]].reshape(-1))][0]
         raise ValueError(
-            f"Dataset({name!r}): expected finite numbers in the range of float32, got {value} in row {bad[0]} "
-            f"of x, the first of {len(bad):,} such rows (counted from 0); remove these rows or repair them"
+            f"Dataset({name!r}): expected finite numbers in the range of float32, got {value} in row "
+            f"{bad[0]} of x, the first of {len(bad):,} such rows (counted from 0); remove or repair these rows"
         )
     return rows
 

@@ -95,10 +95,10 @@ class Recipe:
             recipe = replace(recipe, preset=fitting or next(iter(known)))
         recipe = replace(recipe, data=recipe.data or recipe.build().data)
         if recipe.data not in data.names():
-            if not os.path.isdir(path_of(recipe.data)):
+            if not os.path.exists(path_of(recipe.data)):
                 raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, "
-                    f"got {recipe.data!r}; name one with --data"
+                    f"data: expected one of {', '.join(data.names())}, a folder of pictures, or a file of "
+                    f"rows, got {recipe.data!r}; name one with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
@@ -156,7 +156,7 @@ class Recipe:
         """
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
-        if pictures == (self.data in POINTS):
+        if pictures and self.data in POINTS or not pictures and self._holds_pictures():
             raise ValueError(
                 f"{self.system} {self.preset} takes "
                 f"{f'pictures {shape}' if pictures else 'points in the plane'}, "
@@ -165,6 +165,9 @@ class Recipe:
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
+
+    def _holds_pictures(self):
+        return self.data not in POINTS and not os.path.isfile(path_of(self.data))
 
     def _data(self, split="train", **size):
         return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)

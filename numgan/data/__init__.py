@@ -14,6 +14,7 @@ import difflib
 import os
 from dataclasses import replace
 
+from ..core.errors import NoTestPart
 from ..core.files import text_of
 from .augment import Augmented
 from .batches import Batches
@@ -131,7 +132,7 @@ def load(name, split="train", folder=None, size=None, channels=None):
             )
         )
     if split != "train":
-        raise ValueError(
+        raise NoTestPart(
             f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "
             "holds that part"
         )

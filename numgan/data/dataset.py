@@ -323,7 +323,7 @@ def _samples(name, x):
         value = first[~np.isfinite(rows[bad[0]].reshape(-1))][0]
         raise ValueError(
             f"Dataset({name!r}): expected finite numbers in the range of float32, got {value} in row "
-            f"{bad[0]} of x, the first of {len(bad):,} such rows (counted from 0); remove or repair these rows"
+            f"{bad[0]} of x, the first of {len(bad):,} such rows (counted from 0); remove or repair them"
         )
     return rows
 

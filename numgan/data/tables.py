@@ -16,7 +16,7 @@ import zipfile
 import numpy as np
 
 from ..core.arrays import MOST, array_of, expect_directory, load_array
-from ..core.errors import FileFormatError, damaged
+from ..core.errors import FileFormatError, NoTestPart, damaged
 from ..core.files import opened, read
 
 ARRAYS, TEXTS = (".npy", ".npz"), (".csv", ".tsv", ".txt")
@@ -79,7 +79,7 @@ def load_table(path, split="train"):
 
 
 def _no_test_part(path):
-    return ValueError(f"load({path!r}): this file has no split 'test'; load the file that holds that part")
+    return NoTestPart(f"load({path!r}): this file has no split 'test'; load the file that holds that part")
 
 
 def _sides(path, arrays, split, own):

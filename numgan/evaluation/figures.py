@@ -358,8 +358,14 @@ def _rows(run, seed):
         return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
     train, validation = run.dataset, like[left[:VALIDATION]] / np.float32(255)
-    if run.missing is None and known:
-        return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
+    held = None if run.missing or recipe is None else Recipe(**recipe).test_part(run.dataset)
+    if held is not None:
+        return (
+            of(held, spread(held.labels, len(held), stream(seed, "test rows")) if not known else slice(None)),
+            of(train, order),
+            validation,
+            "test rows",
+        )
     why = "these data have no test part" if run.missing is None else "the run keeps only some of its data"
     against = f"training rows ({why})"
     return of(train, order[: n // 2]), of(train, order[n // 2 :]), validation, against

@@ -9,9 +9,12 @@ import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 
+import numpy as np
+
 from .. import data, systems
 from ..core.arguments import is_integer
 from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
+from ..core.errors import NoTestPart
 from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
 from ..data.points import POINTS
@@ -30,6 +33,8 @@ class Recipe:
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
     folder           the path of the folder with the files of mnist or fashion-mnist
+    test             the path of held-out data, in any form of `data`, with the same classes
+    hold_out         the fraction of the rows of each class that is held out; the split is always the same
     width            factor of all hidden widths
     lr               learning rate of every optimiser; in a system with a setting `rate`, its value
     loss             the name of the adversarial loss
@@ -54,6 +59,12 @@ class Recipe:
         PATH, "a set from `numgan data`, or a folder of pictures (sub-folders are classes)", "NAME|FOLDER"
     )
     folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or fashion-mnist", "DIR")
+    test: str | None = option(
+        Maybe(PATH), "held-out data for judge and evaluate: a file or folder as for --data", "PATH"
+    )
+    hold_out: float | None = option(
+        Maybe(Real(0, 1)), "keep this share of the rows of each class back for judge and evaluate", "SHARE"
+    )
     width: float = option(
         WIDTHS, "multiply the hidden widths by F; 0.25 trains fast and gives bad samples", "F", default=1.0
     )
@@ -102,6 +113,9 @@ class Recipe:
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
+        if recipe.test is not None and recipe.hold_out is not None:
+            raise ValueError("test: expected either --test or --hold-out, got both; leave one of them out")
+        recipe = replace(recipe, test=recipe.test and _from_anywhere(recipe.test))
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
@@ -170,7 +184,39 @@ class Recipe:
         return self.data not in POINTS and not os.path.isfile(path_of(self.data))
 
     def _data(self, split="train", **size):
-        return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)
+        folder = self.folder and path_of(self.folder)
+        if split == "test" and self.test:
+            return data.load(path_of(self.test), **size)
+        if self.hold_out is not None:
+            whole = data.load(path_of(self.data), folder=folder, **size)
+            return data.hold_out(whole, self.hold_out)[split == "test"]
+        return data.load(path_of(self.data), split, folder=folder, **size)
+
+    def test_part(self, like):
+        """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
+
+        Raises ValueError for rows of another shape or for a class that `like` does not have.
+        """
+        try:
+            test = self.load("test")
+        except NoTestPart:
+            return None
+        if test.sample_shape != like.sample_shape:
+            raise ValueError(
+                f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
+                f"{test.sample_shape} from {test.name}"
+            )
+        if test.labels is None or not test.classes or test.classes == like.classes:
+            return test
+        there = {word: k for k, word in enumerate(like.classes)}
+        other = [word for word in test.classes if word not in there]
+        if other:
+            raise ValueError(
+                f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
+                f"{other[0]!r} in {test.name}; rename or remove it"
+            )
+        labels = np.array([there[word] for word in test.classes])[test.labels]
+        return replace(test, labels=labels, classes=like.classes)
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,8 @@ def held_out(classifier):
     if recipe is None:
         return None
     try:
-        test = Recipe(**recipe).test_part(classifier.dataset)
+        known = recipe["data"] in data.names() and not recipe.get("test")
+        test = Recipe(**recipe).load("test") if known else Recipe(**recipe).test_part(classifier.dataset)
     except OSError:  # the files are not there, and cannot be downloaded
         return None
     except ValueError:

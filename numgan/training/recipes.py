@@ -56,7 +56,9 @@ class Recipe:
     )
     preset: str | None = option(Text(), "a preset of the system, see `numgan systems`")
     data: str | None = option(
-        PATH, "a set from `numgan data`, or a folder of pictures (sub-folders are classes)", "NAME|FOLDER"
+        PATH,
+        "a set from `numgan data`, a folder of pictures (sub-folders are classes), or a file",
+        "NAME|PATH",
     )
     folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or fashion-mnist", "DIR")
     test: str | None = option(

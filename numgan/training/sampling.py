@@ -140,7 +140,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):
-        return plot.points(like[:: max(1, len(like) // 2000)][:2000], x, title)  # rows may be sorted by class
+        return plot.points(like[:2000], x, title)
     images = to_bytes(x, system.pixels)
     given = [to_bytes(column, system.pixels) for column in batch.values() if column.shape == x.shape]
     if given:

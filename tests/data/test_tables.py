@@ -57,7 +57,7 @@ def test_the_column_of_labels(tmp_path, text, classes):
         ("a,b\n1,2\n3,4\nx,6\n", "a.csv, line 4, column 'a': expected a finite number, got 'x'"),
         ("a,b\n1,2\n3,nan\n5,6\n", "line 3, column 'b': expected a finite number, got 'nan'"),
         ("a,b\n1,2\n3\n5,6\n", "a.csv, line 3: expected 2 cells, got 1"),
-        ("a,label\n1,2\n3,\n5,6\n", "line 3, column 'b'|line 3, column 'label': expected a"),
+        ("a,label\n1,2\n3,\n5,6\n", "line 3, column 'label': expected a finite number, got an empty cell"),
         ("", "a.csv: expected a table with rows of numbers, got no rows"),
         ("a,b\n", "got no rows"),
     ],

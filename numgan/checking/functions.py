@@ -6,8 +6,8 @@ from ..core.errors import GradientError
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from .arrays import leaves, mapped, shifted
-from .differences import compare, input_blocks
 from .callables import Function, as_tuple, expect_float64, in_form, names_of_arguments, paths
+from .differences import compare, input_blocks
 from .report import Report, Subject, failure
 
 

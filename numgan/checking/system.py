@@ -7,8 +7,8 @@ The numbers of real and fake samples differ on purpose. With equal numbers, two 
 sign in one of two terms, and an exchange of real and fake samples. No test would then fail.
 """
 
-from copy import copy
 import warnings
+from copy import copy
 from functools import partial
 
 import numpy as np

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from ..layers import BatchNorm, Condition, Pick, Sequential
+from ..layers import BatchNorm, Condition, Pack, Pick, Sequential
 from ..layers.bilinear import Bilinear
 from ..layers.dropout import Dropout, Noise
 from ..layers.given import Given
@@ -177,14 +177,16 @@ def mixed(system, batch_size):
     for name, layers in which.items():
         if not layers:
             continue
-        layer = layers[0]
         judge = name in system.judges
-        if judge and system.penalises_samples:
+        unpacked = [one for one in layers if not isinstance(one, Pack)]  # a pack is the sample that D judges
+        if judge and system.penalises_samples and unpacked:
+            layer = unpacked[0]
             doubt(
                 f"and {type(system).__name__} has a penalty on the gradient of {name} at each sample, which "
                 "is then not defined: the output for one sample depends on the others",
                 f"{apart}leave the penalty out.",
             )
+        layer = layers[0]
         if name in system.optimizers and (batch_size // system.packed if judge else batch_size) == 1:
             doubt("and a batch has only one: it is compared with itself", "Take a larger batch size.")
         unmeasured = [one for one in layers if not isinstance(one, BatchNorm)]

@@ -106,7 +106,7 @@ def save(path, state, about):
 
 
 def _encode(about):
-    return json.dumps(about, sort_keys=True).encode()
+    return json.dumps(dict(sorted(about.items()))).encode()  # the order of the metrics stays
 
 
 # ---- reading

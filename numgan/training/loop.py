@@ -130,7 +130,8 @@ def train(
         raise TypeError(f"look: expected a function of the State, got {look!r}; leave it out for none")
     files.expect_path(out, "out")
     out = Path(out)
-    recipes.check(system, dataset)
+    if not resume:
+        recipes.check(system, dataset)
     for doubt in doubts(system, batch_size):
         warnings.warn(str(doubt), stacklevel=3)
     expect_type("recipe", recipe, recipes.Recipe | None, "a Recipe or None")
@@ -141,6 +142,7 @@ def train(
         if resume:
             config = _extended(runs.read_config(out), plan, recipe, dataset.source)
             origin.expect_equal(out, config, dataset)
+            recipes.check(system, dataset)
             config |= {"optimizers": _optimizers(system, config["steps"])}
         else:
             config = _begun(system, dataset, plan, recipe)

@@ -41,7 +41,7 @@ def rebuilt(config, folder, data=None, files_in=None):
 
     def load():
         if data or files_in:
-            moved = replace(recipe, data=data or recipe.data, folder=files_in or recipe.folder).resolve()
+            moved = replace(recipe, data=data or recipe.data, folder=files_in or recipe.folder).placed()
             return moved, moved.load()
         _expect_place(recipe, folder)
         return recipe, _of_config(recipe.load, folder)

@@ -110,10 +110,18 @@ class Recipe:
         """A copy of the recipe with names in place of None for preset and data, and with absolute paths.
 
         The copy also has the shape of a sample and the number of classes, if they are not those of the
-        preset. Raises ValueError if `data` is neither a known name nor a folder.
+        preset. Raises ValueError for data that no preset takes, and the errors of `placed`.
         """
         recipe = self._adapted()
-        recipe = replace(recipe, data=recipe.data or recipe.build().data)
+        return replace(recipe, data=recipe.data or recipe.build().data).placed()
+
+    def placed(self):
+        """A copy of the recipe with absolute paths.
+
+        Raises ValueError if `data` is neither a known name nor a file or folder, or if there are both test
+        data and a share to hold out.
+        """
+        recipe = self
         if recipe.data not in data.names():
             if not os.path.exists(path_of(recipe.data)):
                 raise ValueError(

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from numgan import cli, systems
 from numgan.data import Dataset
@@ -48,7 +49,13 @@ def parsed(text):
 @pytest.mark.parametrize("name, preset, labels", CASES)
 def test_every_command_is_accepted(name, preset, labels, tmp_path):
     folder = tmp_path / "my pictures"
-    folder.mkdir()
+    shape = systems.build(name, preset, 0.02).sample_shape
+    shape = shape if len(shape) == 3 else (8, 8, 1)
+    for number in range(10):
+        picture = Image.fromarray(np.full(shape, 20 * number, np.uint8).squeeze())
+        place = folder / str(number) if labels else folder
+        place.mkdir(parents=True, exist_ok=True)
+        picture.save(place / f"{number}.png")
     recipe = Recipe(name, preset, str(folder), width=0.02)
     run = run_of(recipe, tmp_path, labels)
     for method in METHODS:

@@ -3,7 +3,7 @@
 import pytest
 
 from numgan.networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
-from numgan.networks.sizes import LARGEST, STARTS, channels_of, nearest, levels_of
+from numgan.networks.sizes import LARGEST, STARTS, channels_of, levels_of, nearest
 
 SIDES = {  # side: (start, levels)
     4: (2, 1),

@@ -13,7 +13,7 @@ from PIL import Image
 from training_cases import DIGITS, RING, go, make, metrics, weights
 
 import numgan as ng
-from numgan import data, systems
+from numgan import data
 from numgan.core.errors import FileFormatError
 from numgan.data import Dataset, Unpaired
 from numgan.layers import Pass
@@ -310,5 +310,6 @@ def test_the_classifier_needs_no_data_either(pictures, tmp_path):
     place = shutil.copytree(pictures, tmp_path / "pictures")
     recipe = Recipe("classifier", "digits", str(place), width=0.05).resolve()
     train(recipe, tmp_path / "run", steps=1)
+    classes = len(data.load(place).classes)
     shutil.rmtree(place)
-    assert runs.open_run(tmp_path / "run").system.classes == systems.build("classifier", "digits").classes
+    assert runs.open_run(tmp_path / "run").system.classes == classes == 5

@@ -93,7 +93,7 @@ def save(path, state, about):
     more than ABOUT bytes as JSON, because `load` could not read them again.
     """
     arrays = {
-        "about": np.frombuffer(_encode(about | ({LAST: state.metrics} if state.metrics else {})), np.uint8)
+        "about": np.frombuffer(_encode(about, {LAST: state.metrics} if state.metrics else {}), np.uint8)
     }
     if state.metrics and (size := arrays["about"].size) > ABOUT:
         raise ValueError(
@@ -105,8 +105,9 @@ def save(path, state, about):
         write_arrays(file, arrays)
 
 
-def _encode(about):
-    return json.dumps(dict(sorted(about.items()))).encode()  # the order of the metrics stays
+def _encode(about, last=None):
+    """The description `about` as JSON with sorted names, and then the dict `last`, which keeps its order."""
+    return json.dumps(json.loads(json.dumps(about, sort_keys=True)) | (last or {})).encode()
 
 
 # ---- reading

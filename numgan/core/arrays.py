@@ -82,8 +82,10 @@ def _parse_file(path, parse):
         raise damaged(path, "whole arrays", f"{type(error).__name__}: {error}") from error
 
 
-def array_of(data, path):
+def array_of(data, path, kinds="bfiu"):
     """The array of numbers in `data`, the bytes of a .npy file; it is read-only. `path` is for messages.
+
+    kinds   the allowed kinds of dtypes, such as "bfiu" for numbers and "U" for words
 
     Raises FileFormatError for a version of the format other than 1.0, or if the bytes do not hold exactly one
     array of numbers. For other bytes it may raise other errors of NumPy.
@@ -93,7 +95,7 @@ def array_of(data, path):
         raise damaged(path, "an array of .npy version 1.0", "another version")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
     needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
-    if dtype.kind not in "bfiu" or needed != there:
+    if dtype.kind not in kinds or needed != there:
         raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 

@@ -19,6 +19,10 @@ def damaged(path, expected, got, advice="the file is damaged: restore it from a 
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
+class NoTestPart(ValueError):
+    """The data have no test part."""
+
+
 class NonFiniteError(ArithmeticError):
     """A loss, an activation, a gradient or an update became inf or nan.
 

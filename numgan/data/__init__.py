@@ -4,14 +4,17 @@
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
-Reading order: this file, dataset, pixels, batches, augment, points, digits, idx (MNIST), pictures, folder.
+Reading order: this file, dataset, splits, pixels, batches, augment, points, digits, idx (MNIST), pictures,
+folder, tables.
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
 
 import difflib
 import os
+from dataclasses import replace
 
+from ..core.errors import NoTestPart
 from ..core.files import text_of
 from .augment import Augmented
 from .batches import Batches
@@ -22,6 +25,8 @@ from .folder import load_folder
 from .idx import CLASSES, SOURCES, load_idx
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
+from .splits import hold_out
+from .tables import load_table
 
 __all__ = [
     "Augmented",
@@ -30,6 +35,7 @@ __all__ = [
     "Feed",
     "Unpaired",
     "grid",
+    "hold_out",
     "is_pictures",
     "load",
     "modes",
@@ -58,12 +64,13 @@ def names():
 
 
 def load(name, split="train", folder=None, size=None, channels=None):
-    """Load a Dataset by name, or from a folder of pictures.
+    """Load a Dataset by name, from a folder of pictures, or from a file of rows or pictures.
 
-    name       one of names(), or the path of a folder (write ./mnist for a folder that has the name of a set)
+    name       one of names(), the path of a folder (write ./mnist for a folder that has the name of
+               a set), or the path of a file .npy, .npz, .csv, .tsv or .txt
     split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
                two independent draws from the fixed seed points.SEED. A folder of pictures has no test part:
-               all of it is "train"
+               all of it is "train". Files: see tables.load_table
     folder     only for mnist and fashion-mnist: the folder of the four original files; None: see idx.load_idx
     size       only for pictures: an int or (height, width). The largest centred part with these proportions
                is cut out and resized, with antialiasing. None: as stored; for a folder see folder.load_folder
@@ -103,11 +110,21 @@ def load(name, split="train", folder=None, size=None, channels=None):
     if name in SOURCES:
         x, labels = load_idx(name, split, folder)
         return Dataset(name, convert(x, size, channels), labels, CLASSES[name], SOURCES[name])
+    if os.path.isfile(name):
+        x, labels, classes = load_table(name, split)
+        source = text_of(name)
+        made = Dataset(text_of(os.path.basename(name)), x, labels, classes, f"the file {source}")
+        if (size or channels) and not made.is_images:
+            raise ValueError(
+                f"load({source!r}): size and channels are for images, and these are rows of shape "
+                f"{made.sample_shape}; leave them out, or choose a preset for rows"
+            )
+        return replace(made, x=convert(made.x, size, channels)) if made.is_images else made
     if not os.path.isdir(name):
         near = difflib.get_close_matches(str(name), KNOWN, n=1)
         raise ValueError(
-            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither "
-            "of them"
+            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures or a "
+            "file, got neither of them"
             + (
                 f"; did you mean {near[0]!r}?"
                 if near
@@ -115,7 +132,7 @@ def load(name, split="train", folder=None, size=None, channels=None):
             )
         )
     if split != "train":
-        raise ValueError(
+        raise NoTestPart(
             f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "
             "holds that part"
         )

@@ -23,15 +23,17 @@ class Dataset:
     """Named columns of N rows. The arrays are stored as read-only views.
 
     name      the name of the data set, for messages
-    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32 of another
-              shape; N is at least 1
-    labels    (N,) int64, the class number of each row, or None
+    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) numbers of another
+              shape, which are stored as float32; N is at least 1. Two shapes get an axis of 1 at the end:
+              (N, H, W) uint8 are grey pictures, and (N,) numbers are rows of one column
+    labels    (N,) or (N, 1) integers or a list, the class number of each row, stored as (N,) int64; or None
     classes   the names of the classes; () if there are none
     source    the origin of the data, and their licence
     others    {column: array (N, ...) of numbers}: more columns, such as second pictures or tokens
     names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
 
-    Raises ValueError if one of these has another form or another number of rows than x, or is no plain array.
+    Raises ValueError if one of these has another form or another number of rows than x, or is no plain array,
+    or if a number of x is nan, infinite, or too large for float32.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Dataset:
 
     def __post_init__(self):
         x, labels = self.x, self.labels
+        if isinstance(labels, list | tuple):
+            labels = np.asarray(labels)
         for name, array in {"x": x, "labels": labels}.items():
             if type(array) not in (np.ndarray, np.memmap) and not (name == "labels" and array is None):
                 how = (
@@ -53,16 +57,7 @@ class Dataset:
                     f"Dataset({self.name!r}): expected {name} as a plain array, got {type(array).__name__}; "
                     f"convert it with {how}"
                 )
-        if (
-            x.size == 0
-            or x.ndim < 2
-            or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x))
-        ):
-            raise ValueError(
-                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, "
-                f"...) float32 of another shape, and not empty, got {x.shape} {x.dtype}; "
-                "grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
-            )
+        x, labels = _samples(self.name, x), labels if labels is None else _numbers(labels)
         if labels is not None:
             if labels.dtype != np.int64 or labels.shape != x.shape[:1]:
                 raise ValueError(
@@ -293,3 +288,49 @@ def read_only(array):
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _samples(name, x):
+    """The column x as pictures (N, H, W, 1 or 3) uint8, or as rows (N, ...) float32 of finite numbers."""
+    got = f"{x.shape} {x.dtype}"
+    if x.dtype == np.uint8 and x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
+        raise ValueError(
+            f"Dataset({name!r}): expected images (N, H, W, {x.shape[1]}) with the colours last, got {got}; "
+            "write x.transpose(0, 2, 3, 1)"
+        )
+    if x.dtype == np.uint8 and x.ndim == 3 and x.size:
+        x = x[..., None]
+    pictures = is_pictures(x)
+    if (
+        x.size == 0
+        or x.ndim < 1
+        or x.dtype.kind not in "iuf"
+        or not pictures
+        and (_in_shape_of_pictures(x) or x.dtype == np.uint8 and x.ndim > 2)
+    ):
+        raise ValueError(
+            f"Dataset({name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) numbers, such as float32, "
+            f"of another shape, and not empty, got {got}; "
+            "grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
+        )
+    if pictures:
+        return x
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        rows = (x[:, None] if x.ndim == 1 else x).astype(np.float32, copy=False)
+    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
+    if len(bad):
+        first = np.asarray(x[bad[0]]).reshape(-1)
+        value = first[~np.isfinite(rows[bad[0]].reshape(-1))][0]
+        raise ValueError(
+            f"Dataset({name!r}): expected finite numbers in the range of float32, got {value} in row "
+            f"{bad[0]} of x, the first of {len(bad):,} such rows (counted from 0); remove or repair them"
+        )
+    return rows
+
+
+def _numbers(labels):
+    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Other arrays are returned unchanged."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    fits = labels.dtype.kind in "iu" and not (labels.size and labels.max() > np.iinfo(np.int64).max)
+    return labels.astype(np.int64, copy=False) if fits else labels

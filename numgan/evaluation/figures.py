@@ -25,6 +25,7 @@ from ..core.underflow import may_underflow
 from ..data import is_pictures
 from ..data.pixels import to_bytes
 from ..data.points import modes
+from ..data.splits import spread
 from ..metrics.pictures import SMALLEST, WEIGHTS, WINDOW
 from ..metrics.rows import squared_distances
 from ..training.recipes import Recipe
@@ -34,7 +35,7 @@ from .meanings import JUDGED, beside
 PICTURES = 10_000  # default number of pictures: Goodfellow et al. 2014
 POINTS = 2_500  # default number of points: Lin et al. 2018 (PacGAN), section 4.1
 NUMBERS = 2**25  # largest number of values of all samples together: of large pictures, fewer are drawn
-VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first rows of the last sixth, as in 2014
+VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first rows of the sixth that is left out
 PATCHES, DIRECTIONS = 16, 128  # numbers of patches and directions for the sliced Wasserstein distance
 LEAST = 12  # smallest number of rows for the measures
 SPLITS = 10  # number of parts for the classifier score: Salimans et al. 2016, section 4
@@ -313,20 +314,32 @@ def _rows(run, seed):
 
     A pair is (x, labels); labels is None for data without labels. The training rows are in a random order
     that depends on `seed`. If the data have no test part or were not read (`run.missing`), half of these rows
-    are the test rows and the other half the training rows. Of pictures, the last sixth of the training rows
-    is left out; its first 1,000 rows are the validation pictures.
+    are the test rows and the other half the training rows. Of pictures, a sixth of the training rows is left
+    out, and its first 1,000 rows are the validation pictures. It is the last sixth of a known set, whose
+    classes are mixed. Rows of other data may be sorted by class, so there the sixth is
+    random, and all parts have the classes in proportion.
     """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
     n = len(like) - (len(like) // 6 if is_pictures(like) else 0)  # the last sixth is for validation
-    order = stream(seed, "evaluate").permutation(n)
+    known = recipe is not None and recipe["data"] in data.names()
+    if known:
+        order, left = stream(seed, "evaluate").permutation(n), np.arange(n, len(like))
+    else:
+        order, left = np.split(spread(run.dataset.labels, len(like), stream(seed, "evaluate")), [n])
 
     def of(dataset, chosen):
         return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
-    train, validation = run.dataset, like[n : n + VALIDATION] / np.float32(255)
-    if run.missing is None and recipe is not None and recipe["data"] in data.names():
-        return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
+    train, validation = run.dataset, like[left[:VALIDATION]] / np.float32(255)
+    held = None if run.missing or recipe is None else Recipe(**recipe).test_part(run.dataset)
+    if held is not None:
+        return (
+            of(held, spread(held.labels, len(held), stream(seed, "test rows")) if not known else slice(None)),
+            of(train, order),
+            validation,
+            "test rows",
+        )
     why = "these data have no test part" if run.missing is None else "the run keeps only some of its data"
     against = f"training rows ({why})"
     return of(train, order[: n // 2]), of(train, order[n // 2 :]), validation, against

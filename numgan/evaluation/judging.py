@@ -13,6 +13,7 @@ with the number, and never compare it with a number from Inception's features.
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -234,11 +235,18 @@ def held_out(classifier):
     code without a recipe.
     """
     recipe = classifier.config["recipe"]
-    if recipe is None or recipe["data"] not in data.names():
+    if recipe is None:
         return None
     try:
-        test = Recipe(**recipe).load("test")
+        known = recipe["data"] in data.names() and not recipe.get("test")
+        test = Recipe(**recipe).load("test") if known else Recipe(**recipe).test_part(classifier.dataset)
     except OSError:  # the files are not there, and cannot be downloaded
+        return None
+    except ValueError:
+        if recipe["data"] not in data.names() and not os.path.exists(path_of(recipe["data"])):
+            return None  # the file or folder of the user was moved
+        raise
+    if test is None or test.labels is None:
         return None
     rows = test.rows(np.arange(len(test)), classifier.system.pixels)
     p = probabilities(classifier, rows["x"])

@@ -54,22 +54,31 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title=""):
-    """Draw the samples `fake` (M, 2) over the data `real` (N, 2) in the plane. Returns a Pillow image.
+    """Draw the samples `fake` (M, ...) over the data `real` (N, ...). Returns a Pillow image.
 
-    The range of the axes depends on the data only, so that pictures of several steps have equal axes.
+    Rows of one number become two histograms. Of rows of more than two numbers the first two are drawn, and
+    the labels of the axes say so. The range of the axes depends on the data only, so that pictures of several
+    steps have equal axes.
     """
+    real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     figure, (axes,) = figure_of(1, (5, 5))
-    dots(axes, real, 3, REAL, "data")
-    dots(axes, fake, 3, FAKE, "samples")
-    (left, bottom), (right, top) = real.min(axis=0), real.max(axis=0)
-    side = 0.1 * max(right - left, top - bottom, 1e-6)
+    low, high = real[:, :2].min(axis=0), real[:, :2].max(axis=0)
+    side = 0.1 * max(1e-6, *(high - low))
+    axes.set(xlim=(low[0] - side, high[0] + side), title=title)
+    if real.shape[1] == 1:
+        for x, color, label in ((real, REAL, "data"), (fake, FAKE, "samples")):
+            edges = np.linspace(low[0] - side, high[0] + side, 51)
+            axes.hist(
+                x[:, 0], edges, weights=np.full(len(x), 1 / len(x)), color=color, alpha=0.6, label=label
+            )
+        axes.set(xlabel="$x_1$", ylabel="share of the rows")
+        axes.legend(loc="upper right")
+        return render(figure)
+    dots(axes, real[:, :2], 3, REAL, "data")
+    dots(axes, fake[:, :2], 3, FAKE, "samples")
+    more = "" if real.shape[1] == 2 else f" of {real.shape[1]} columns"
     axes.set(
-        xlim=(left - side, right + side),
-        ylim=(bottom - side, top + side),
-        xlabel="$x_1$",
-        ylabel="$x_2$",
-        title=title,
-        aspect="equal",
+        ylim=(low[1] - side, high[1] + side), xlabel=f"$x_1${more}", ylabel=f"$x_2${more}", aspect="equal"
     )
     axes.legend(loc="upper right", markerscale=3)
     return render(figure)

@@ -9,8 +9,11 @@ import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 
+import numpy as np
+
 from .. import data, systems
 from ..core.arguments import is_integer
+from ..core.errors import NoTestPart
 from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
@@ -30,6 +33,8 @@ class Recipe:
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
     folder           the path of the folder with the files of mnist or fashion-mnist
+    test             the path of held-out data, in any form of `data`, with the same classes
+    hold_out         the fraction of the rows of each class that is held out; the split is always the same
     width            factor of all hidden widths
     lr               learning rate of every optimiser; in a system with a setting `rate`, its value
     loss             the name of the adversarial loss
@@ -54,9 +59,17 @@ class Recipe:
     )
     preset: str | None = option(Text(), "a preset of the system, see `numgan systems`")
     data: str | None = option(
-        PATH, "a set from `numgan data`, or a folder of pictures (sub-folders are classes)", "NAME|FOLDER"
+        PATH,
+        "a set from `numgan data`, a folder of pictures (sub-folders are classes), or a file",
+        "NAME|PATH",
     )
     folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or fashion-mnist", "DIR")
+    test: str | None = option(
+        Maybe(PATH), "held-out data for judge and evaluate: a file or folder as for --data", "PATH"
+    )
+    hold_out: float | None = option(
+        Maybe(Real(0, 1)), "keep this share of the rows of each class back for judge and evaluate", "SHARE"
+    )
     width: float = option(
         WIDTHS, "multiply the hidden widths by F; 0.25 trains fast and gives bad samples", "F", default=1.0
     )
@@ -102,13 +115,16 @@ class Recipe:
         recipe = self._adapted()
         recipe = replace(recipe, data=recipe.data or recipe.build().data)
         if recipe.data not in data.names():
-            if not os.path.isdir(path_of(recipe.data)):
+            if not os.path.exists(path_of(recipe.data)):
                 raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, "
-                    f"got {recipe.data!r}; name one with --data"
+                    f"data: expected one of {', '.join(data.names())}, a folder of pictures, or a file of "
+                    f"rows, got {recipe.data!r}; name one with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
+        if recipe.test is not None and recipe.hold_out is not None:
+            raise ValueError("test: expected either --test or --hold-out, got both; leave one of them out")
+        recipe = replace(recipe, test=recipe.test and _from_anywhere(recipe.test))
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
@@ -163,7 +179,7 @@ class Recipe:
         """
         shape = self._preset().sample_shape
         pictures = len(shape) == 3
-        if pictures == (self.data in POINTS):
+        if pictures and self.data in POINTS or not pictures and self._holds_pictures():
             raise ValueError(
                 f"{self.system} {self.preset} takes "
                 f"{f'pictures {shape}' if pictures else 'points in the plane'}, "
@@ -207,8 +223,43 @@ class Recipe:
         recipe = replace(recipe, preset=preset, shape=list(shape) if other else None)
         return replace(recipe, classes=classes if counted else None)
 
+    def _holds_pictures(self):
+        return self.data not in POINTS and not os.path.isfile(path_of(self.data))
+
     def _data(self, split="train", **size):
-        return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)
+        folder = self.folder and path_of(self.folder)
+        if split == "test" and self.test:
+            return data.load(path_of(self.test), **size)
+        if self.hold_out is not None:
+            whole = data.load(path_of(self.data), folder=folder, **size)
+            return data.hold_out(whole, self.hold_out)[split == "test"]
+        return data.load(path_of(self.data), split, folder=folder, **size)
+
+    def test_part(self, like):
+        """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
+
+        Raises ValueError for rows of another shape or for a class that `like` does not have.
+        """
+        try:
+            test = self.load("test")
+        except NoTestPart:
+            return None
+        if test.sample_shape != like.sample_shape:
+            raise ValueError(
+                f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
+                f"{test.sample_shape} from {test.name}"
+            )
+        if test.labels is None or not test.classes or test.classes == like.classes:
+            return test
+        there = {word: k for k, word in enumerate(like.classes)}
+        other = [word for word in test.classes if word not in there]
+        if other:
+            raise ValueError(
+                f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
+                f"{other[0]!r} in {test.name}; rename or remove it"
+            )
+        labels = np.array([there[word] for word in test.classes])[test.labels]
+        return replace(test, labels=labels, classes=like.classes)
 
 
 @dataclass(frozen=True)

@@ -123,15 +123,16 @@ def test_dataset_describes_itself_briefly():
 @pytest.mark.parametrize(
     "x, labels, classes",
     [
-        (GREY[..., 0], None, ()),  # no channel axis
         (GREY.astype(np.float32), None, ()),
         (GREY.repeat(2, axis=-1), None, ()),  # two channels
         (GREY[:0], None, ()),
-        (np.zeros((3, 2)), None, ()),  # float64 points
-        (np.zeros(3, np.float32), None, ()),  # no axis of a sample
-        (np.zeros((3, 2), np.uint8), None, ()),
+        (np.float32(3).reshape(()), None, ()),  # no rows
+        (np.array(["a", "b"]), None, ()),
+        (np.zeros((3, 2), complex), None, ()),
+        (GREY, [0.5, 1, 2], ()),
+        (GREY, np.zeros((3, 2), np.int64), ()),
+        (GREY, np.full(3, 2**63, np.uint64), ()),
         (GREY, np.zeros(2, np.int64), ()),
-        (GREY, np.zeros(3, np.int32), ()),
         (GREY, np.array([0, 1, 2]), ("a", "b")),
         (GREY, np.array([0, -1, 0]), ("a", "b")),
     ],
@@ -139,6 +140,42 @@ def test_dataset_describes_itself_briefly():
 def test_dataset_refuses_what_does_not_fit(x, labels, classes):
     with pytest.raises(ValueError, match="Dataset\\('odd'\\): expected .*got"):
         Dataset("odd", x, labels, classes)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", ">f4", "int64", "uint16", "int8"])
+def test_numbers_of_any_type_become_float32(dtype):
+    x = np.arange(6).reshape(3, 2).astype(dtype)
+    rows = Dataset("d", x).x
+    assert rows.dtype == np.float32 and rows.dtype.isnative
+    np.testing.assert_array_equal(rows, [[0, 1], [2, 3], [4, 5]])
+
+
+def test_two_shapes_get_an_axis_at_the_end():
+    assert Dataset("d", GREY[..., 0]).x.shape == GREY.shape and Dataset("d", GREY[..., 0]).is_images
+    assert Dataset("d", np.arange(3)).x.shape == (3, 1)
+    assert Dataset("d", np.arange(6, dtype=np.uint8).reshape(3, 2)).x.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 1], (0, 1, 1), np.uint8([0, 1, 1]), np.int16([[0], [1], [1]]), np.uint64([0, 1, 1])]
+)
+def test_labels_of_any_integer_type(labels):
+    made = Dataset("d", GREY, labels, ("a", "b"))
+    assert made.labels.dtype == np.int64 and made.labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+def test_the_first_row_without_a_number_is_named(value):
+    x = np.zeros((30, 2))
+    x[17, 1] = x[20, 0] = value
+    message = rf"finite numbers .*got {value} in row 17 of x, the first of 2 such rows".replace("+", r"\+")
+    with pytest.raises(ValueError, match=message):
+        Dataset("mine", x)
+
+
+def test_colours_in_front_are_refused_with_the_transpose():
+    with pytest.raises(ValueError, match=r"got \(5, 3, 8, 8\) uint8; write x.transpose\(0, 2, 3, 1\)"):
+        Dataset("d", np.zeros((5, 3, 8, 8), np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def _parse(stream, size, axes, types, path):
         raise _another(stream, magic, wanted, path)
     kind, number = TYPES[magic[2]], magic[3]
     if kind not in types or number not in axes:
-        got = f"{magic.hex(' ')}: an IDX file of {WORDS[kind]} with {number} ax{'is' if number == 1 else 'es'}"
+        got = (
+            f"{magic.hex(' ')}: an IDX file of {WORDS[kind]} with {number} ax{'is' if number == 1 else 'es'}"
+        )
         raise damaged(path, wanted, got, _role(kind, number))
     header = stream.read(4 * number)
     if len(header) < 4 * number:
@@ -102,7 +104,7 @@ def _parse(stream, size, axes, types, path):
     while len(values) < length:
         chunk = stream.read(min(CHUNK, length - len(values)))
         if not chunk:
-            raise broken(path, whole, f"only {before + len(values):,}")
+            raise broken(path, whole, f"{before + len(values):,}")
         values += chunk
     if stream.read(1):  # a read at the end makes gzip compare its checksum
         raise broken(path, whole, "more bytes")
@@ -118,11 +120,11 @@ def _another(stream, magic, wanted, path):
     start = magic + stream.read(600)
     for first, name, advice in OTHERS:
         if start.startswith(first):
-            return damaged(path, wanted, name, advice)
+            return damaged(path, wanted, f"{magic.hex(' ')}: {name}", advice)
     if start[257:262] == b"ustar":
         return damaged(path, wanted, "a tar archive", "unpack it, and give the folder of the files in it")
     if start.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
-        return damaged(path, f"{wanted}", f"{PAGE[0]} ({magic.hex(' ')})", f"{PAGE[1]}, and fetch it again")
+        return damaged(path, wanted, f"{magic.hex(' ')}: {PAGE[0]}", f"{PAGE[1]}, and fetch it again")
     return broken(path, wanted, magic.hex(" ") or "an empty file")
 
 

@@ -1,8 +1,9 @@
 """MNIST and the sets that are distributed as MNIST is: pairs of IDX files, one of pictures and one of labels.
 
 EMNIST and QMNIST have other names, KMNIST and Fashion-MNIST have MNIST's names. People have these files
-gzipped or not, with dots or hyphens in the names, in folders such as MNIST/raw, or each file in a folder of its own
-name: `find` knows all of these. EMNIST's pictures are stored with rows and columns exchanged, which is undone.
+gzipped or not, with dots or hyphens in the names, in folders such as MNIST/raw, or each file in a folder of
+its own name: `find` knows all of these. EMNIST stores its pictures with rows and columns exchanged, and
+numgan turns them upright.
 
 MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence. EMNIST:
 Cohen et al. 2017. QMNIST: Yadav and Bottou 2019. KMNIST: Clanuwat et al. 2018, CC BY-SA 4.0.
@@ -21,7 +22,7 @@ from ..core.errors import FileFormatError
 from ..core.streams import STDERR
 from .digits import load_digits
 from .idx import read_idx
-from .pictures import resized
+from .pictures import convert
 
 DIGITS = tuple(string.digits)
 LETTERS = tuple(string.ascii_uppercase)
@@ -104,15 +105,15 @@ def load_idx(name, split, folder=None):
     if wrong.any():
         row = int(np.argmax(wrong))
         raise FileFormatError(
-            f"{label_path}: expected labels in {first}..{first + classes - 1}, got {labels[row]} in row {row}; "
-            + _likely(name, int(labels.min()), int(labels.max()))
+            f"{label_path}: expected labels in {first}..{first + classes - 1}, got {labels[row]} in row "
+            f"{row}; " + _likely(name, int(labels.min()), int(labels.max()))
         )
     labels = labels.astype(np.int64) - first
     if name.startswith("emnist"):
         images = images.transpose(0, 2, 1)
     elif name == "mnist" and _lies_on_its_side(images, labels):
         warnings.warn(
-            f"{image_path}: the digits lie on their sides, as EMNIST stores them; rows and columns are exchanged "
+            f"{image_path}: the digits lie on their sides, as EMNIST stores them; they are turned upright "
             "(load them as emnist-digits to say so)",
             stacklevel=2,
         )
@@ -141,8 +142,9 @@ def _likely(name, lowest, highest):
     if not fitting:
         return "these are not the labels of a set that numgan knows"
     return (
-        f"labels from {lowest} to {highest} fit {' and '.join(fitting)}: if these files are EMNIST's, load them "
-        f"with load({fitting[0]!r}, folder=F), which also turns the pictures upright; otherwise {_by_hand(name)}"
+        f"labels from {lowest} to {highest} fit {' and '.join(fitting)}: if these files are EMNIST's, load "
+        f"them with load({fitting[0]!r}, folder=F), which also turns the pictures upright; otherwise "
+        f"{_by_hand(name)}"
     )
 
 
@@ -152,15 +154,14 @@ def _lies_on_its_side(images, labels):
     The mean picture of each class is compared with the means of the 8x8 digits, upright and exchanged.
     """
     known, their = load_digits("train")
-    score = 0.0
-    for k in np.unique(labels):
-        if k > 9:
-            return False
+    upright, exchanged, classes = 0.0, 0.0, np.unique(labels)
+    for k in classes:
         mean = images[labels == k][:500].mean(axis=0, dtype=np.float64)
-        small = resized(np.rint(mean).astype(np.uint8)[None, ..., None], (8, 8))[0, ..., 0].astype(np.float64)
-        upright = known[their == k].mean(axis=0)[..., 0]
-        score += _correlation(small, upright) - _correlation(small, upright.T)
-    return score < -0.05 * len(np.unique(labels))
+        small = convert(np.rint(mean).astype(np.uint8)[None, ..., None], (8, 8))[0, ..., 0].astype(np.float64)
+        wanted = known[their == k].mean(axis=0)[..., 0]
+        upright += _correlation(small, wanted) / len(classes)
+        exchanged += _correlation(small, wanted.T) / len(classes)
+    return exchanged > 0.3 and exchanged > upright + 0.12
 
 
 def _correlation(a, b):
@@ -174,14 +175,16 @@ NAME = re.compile(
     r"(?P<part>train|t10k|test)[-_.](?P<what>images|labels)[-_.]idx\d(?:[-_.](?:ubyte|int))?(?P<zip>\.gz)?",
     re.IGNORECASE,
 )
+ALIKE = ("mnist", "fashion-mnist", "kmnist")  # sets whose files have the same names
 DEPTH, FOLDERS = 4, 300  # folders below the given one that are looked into
 
 
 def find(folder):
     """The IDX files below `folder`: {(set, split, "images" or "labels"): path}.
 
-    set is the name in the file's name, such as "emnist-letters"; "" for MNIST's own names. If a file is there
-    twice, the gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
+    set is the name in the file's name, such as "emnist-letters". Files with MNIST's names are those of
+    fashion-mnist or kmnist if a folder on their way has such a name, otherwise those of mnist. If a file is
+    there twice, the gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
     """
     found, seen = {}, 0
     root = str(folder)
@@ -190,11 +193,13 @@ def find(folder):
         if place.count(os.sep) - root.count(os.sep) >= DEPTH or seen >= FOLDERS:
             folders.clear()
         folders.sort()
+        way = re.sub("[-_ ]", "", os.path.join(os.path.basename(root), os.path.relpath(place, root)).lower())
+        unnamed = "fashion-mnist" if "fashion" in way else "kmnist" if "kmnist" in way else "mnist"
         for name in names:
             match = NAME.fullmatch(name)
             if match:
                 split = "train" if match["part"].lower() == "train" else "test"
-                key = match["set"].lower().rstrip("-"), split, match["what"].lower()
+                key = match["set"].lower().rstrip("-") or unnamed, split, match["what"].lower()
                 found.setdefault(key, []).append((place.count(os.sep), match["zip"] is None, place, name))
     return {key: Path(*min(paths)[2:]) for key, paths in found.items()}
 
@@ -202,21 +207,20 @@ def find(folder):
 def set_in(folder):
     """The name of the set whose IDX files are below `folder`; None if there are none.
 
-    MNIST's own names stand for fashion-mnist or kmnist if a folder on the way has such a name, otherwise for
-    mnist. Raises ValueError if the files belong to several sets.
+    Raises ValueError if the files belong to several sets.
     """
-    found = find(folder)
-    names = {}
-    for (word, *_), path in found.items():
-        way = str(path.parent).lower().replace("_", "").replace("-", "")
-        like = "fashion-mnist" if "fashion" in way else "kmnist" if "kmnist" in way else "mnist"
-        names.setdefault(word or like, path)
+    names = sorted({word for word, *_ in find(folder)})
     if len(names) > 1:
         raise ValueError(
-            f"{folder}: expected the files of one set, got those of {' and '.join(sorted(names))}; name one: "
-            f"load({sorted(names)[0]!r}, folder={str(folder)!r})"
+            f"{folder}: expected the files of one set, got those of {' and '.join(names)}; name one: "
+            f"load({names[0]!r}, folder={str(folder)!r})"
         )
-    return next(iter(names), None)
+    return names[0] if names else None
+
+
+def has_part(folder, split):
+    """Whether the IDX files below `folder` have pictures of the split "train" or "test"."""
+    return any(key[1:] == (split, "images") for key in find(folder))
 
 
 def _locate(name, split, what, folder):
@@ -233,14 +237,15 @@ def _locate(name, split, what, folder):
     else:
         raise FileNotFoundError(f"load({name!r}): numgan does not download this set; {_by_hand(name)}")
     found = find(place) if place.is_dir() else {}
-    for word in (name, ""):
+    for word in (name, *ALIKE):
         if (word, split, what) in found:
             return found[word, split, what]
     file = _names(name, split)[what == "labels"]
-    others = sorted({word or "mnist" for word, *_ in found} - {name})
+    others = sorted({word for word, *_ in found} - {name})
     got = "no such folder" if not place.is_dir() else f"files of {', '.join(others)}" if others else "neither"
     raise FileNotFoundError(
-        f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), got {got}; {_by_hand(name)}{otherwise}"
+        f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), got {got}; "
+        f"{_by_hand(name)}{otherwise}"
     )
 
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info
 
 from .. import _kernels, data
 from ..core.randomness import stream
-from ..data.idx import FILES, SOURCES, cache_folder
+from ..data.idx_sets import FILES, SOURCES, cache_folder
 from ..training.runs import environment
 
 # The largest allowed errors: more than the rounding errors of a sum of 150 products in each type.

@@ -4,8 +4,8 @@
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
-Reading order: this file, dataset, splits, pixels, batches, augment, points, digits, idx (MNIST), pictures,
-folder, tables.
+Reading order: this file, dataset, splits, pixels, batches, augment, points, digits, idx (one file), idx_sets
+(MNIST and its like), pictures, folder, tables.
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -22,11 +22,11 @@ from .dataset import Dataset, Feed, Unpaired, is_pictures, paired
 from .digits import SOURCE as DIGITS_SOURCE
 from .digits import load_digits
 from .folder import load_folder
-from .idx import CLASSES, SOURCES, load_idx
+from .idx_sets import CLASSES, SOURCES, has_part, load_idx, set_in
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
 from .splits import hold_out
-from .tables import load_table
+from .tables import load_table, table_in
 
 __all__ = [
     "Augmented",
@@ -52,6 +52,14 @@ KNOWN = {
     "download, CC BY-SA 3.0",
     "fashion-mnist": "70,000 pieces of clothing, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 30 MB "
     "download, MIT",
+    "kmnist": "70,000 handwritten Kuzushiji letters, 28 x 28 grey, 10 classes; from IDX files of yours",
+    "qmnist": "120,000 handwritten digits, 28 x 28 grey, 10 classes; from IDX files of yours",
+    "emnist-letters": "handwritten letters, 28 x 28 grey, 26 classes; from IDX files of yours",
+    "emnist-digits": "handwritten digits, 28 x 28 grey, 10 classes; from IDX files of yours",
+    "emnist-mnist": "handwritten digits, 28 x 28 grey, 10 classes; from IDX files of yours",
+    "emnist-balanced": "handwritten letters and digits, 28 x 28 grey, 47 classes; from IDX files of yours",
+    "emnist-bymerge": "handwritten letters and digits, 28 x 28 grey, 47 classes; from IDX files of yours",
+    "emnist-byclass": "handwritten letters and digits, 28 x 28 grey, 62 classes; from IDX files of yours",
     "ring": "100,000 points of 8 Gaussians, std 0.02, on a circle of radius 2; drawn from a fixed seed",
     "grid": "100,000 points of 5 x 5 Gaussians, std 0.05, spacing 2; drawn from a fixed seed",
     "swiss-roll": "100,000 points near a spiral of one and a half turns; drawn from a fixed seed",
@@ -64,14 +72,15 @@ def names():
 
 
 def load(name, split="train", folder=None, size=None, channels=None):
-    """Load a Dataset by name, from a folder of pictures, or from a file of rows or pictures.
+    """Load a Dataset by name, from a folder of pictures or IDX files, or from a file of rows or pictures.
 
     name       one of names(), the path of a folder (write ./mnist for a folder that has the name of
                a set), or the path of a file .npy, .npz, .csv, .tsv or .txt
     split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
                two independent draws from the fixed seed points.SEED. A folder of pictures has no test part:
                all of it is "train". Files: see tables.load_table
-    folder     only for mnist and fashion-mnist: the folder of the four original files; None: see idx.load_idx
+    folder     only for mnist and the sets like it (idx_sets.SOURCES): the folder of their IDX files; None:
+               see idx_sets.load_idx
     size       only for pictures: an int or (height, width). The largest centred part with these proportions
                is cut out and resized, with antialiasing. None: as stored; for a folder see folder.load_folder
     channels   only for pictures: 1 (grey) or 3 (colour). None: as stored; for a folder 1 if all are grey
@@ -131,6 +140,15 @@ def load(name, split="train", folder=None, size=None, channels=None):
                 else "; see `numgan data` for the sets, or check the path"
             )
         )
+    if found := set_in(name):
+        if split == "test" and not has_part(name, split):
+            raise NoTestPart(f"load({str(name)!r}): the folder has no test files of {found}; add them")
+        x, labels = load_idx(found, split, name)
+        return Dataset(
+            found, convert(x, size, channels), labels, CLASSES[found], f"IDX files in {text_of(name)}"
+        )
+    if file := table_in(name):
+        return load(file, split, size=size, channels=channels)
     if split != "train":
         raise NoTestPart(
             f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "

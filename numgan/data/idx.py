@@ -1,11 +1,9 @@
-"""MNIST and Fashion-MNIST from their original files in the IDX format.
+"""One file in the IDX format, in which MNIST and similar sets are distributed.
 
-An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis as a big-endian 32-bit
-integer, then the values. A file may be damaged or malicious, so its header is not trusted. The header must
-agree with the length of the file (for a gzip file, with the length in its last four bytes). Memory grows only
-with the bytes that are read.
-
-MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
+An IDX file has two zero bytes, a byte for the type of the values, a byte for the number of axes, the length
+of each axis as a big-endian 32-bit integer, and then the values, big-endian. A file may be damaged or
+malicious, so its header is not trusted. Memory grows only with the bytes that are read. A gzip file may have
+several members (RFC 1952, section 2.2); they are read as one file.
 """
 
 import gzip
@@ -14,190 +12,128 @@ import os
 import struct
 import zlib
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from ..core import files
-from ..core.errors import FileFormatError, damaged
-from ..core.streams import STDERR
+from ..core.errors import damaged
 
-broken = partial(damaged, advice="the file is damaged or is another one: fetch it again")
+ANOTHER = "the file is damaged or is another one: fetch it again"
+broken = partial(damaged, advice=ANOTHER)
 LIMIT = 1 << 30  # largest number of values in one file, twenty times MNIST, to stop gzip bombs
 CHUNK = 1 << 20
-
-SOURCES = {
-    "mnist": "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges; CC BY-SA 3.0",
-    "fashion-mnist": "Fashion-MNIST, Zalando; MIT licence",
-}
-CLASSES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-        "Ankle boot",
-    ),
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+WORDS = {
+    "u1": "unsigned bytes", "i1": "signed bytes", ">i2": "16-bit integers", ">i4": "32-bit integers",
+    ">f4": "32-bit floats", ">f8": "64-bit floats",
 }  # fmt: skip
-MIRRORS = {
-    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-}
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-SHA256 = {
-    "mnist": {
-        "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    },
-    "fashion-mnist": {
-        "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        "t10k-images-idx3-ubyte": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        "t10k-labels-idx1-ubyte": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    },
-}
+
+# What another kind of file begins with: (its first bytes, its name, what to do with it)
+OTHERS = (
+    (b"PK\x03\x04", "a zip archive", "unpack it, and give the folder of the files in it"),
+    (b"7z\xbc\xaf", "a 7z archive", "unpack it, and give the folder of the files in it"),
+    (b"Rar!", "a rar archive", "unpack it, and give the folder of the files in it"),
+    (b"BZh", "a bzip2 file", "unpack it with bunzip2"),
+    (b"\xfd7zXZ", "an xz file", "unpack it with unxz"),
+    (b"\x93NUMPY", "a NumPy array", "load the .npy file itself: numgan.data.load('FILE.npy')"),
+    (b"\x89HDF", "an HDF5 file", "save its arrays with numpy.savez, and load that file"),
+    (b"MATLAB", "a MATLAB file", "save its arrays with numpy.savez, and load that file"),
+    (b"\x89PNG", "a PNG picture", "give the folder of the pictures as the data"),
+    (b"\xff\xd8\xff", "a JPEG picture", "give the folder of the pictures as the data"),
+    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
+    (b"\x80\x02", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
+    (b"\x80\x03", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
+    (b"\x80\x04", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
+    (b"\x80\x05", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
+)
+PAGE = ("a web page", "the server sent a page in place of the file: open the address in a browser to see it")
 
 
-def load_idx(name, split, folder=None):
-    """Load MNIST or Fashion-MNIST: pictures (N, 28, 28, 1) uint8, and labels (N,) int64 in 0..9.
+def read_idx(path, axes, types=("u1",)):
+    """Read the array in the IDX file `path`.
 
-    name     "mnist" or "fashion-mnist"
-    split    "train" (N = 60,000) or "test" (N = 10,000); other files may have another N
-    folder   the folder of the four original files, gzipped or not. None: the sub-folder `name` of the folder
-             in the environment variable NUMGAN_DATA; if this variable is not set, the files are downloaded
-             into cache_folder() and checked by SHA-256
-
-    Ink is 255 and the background 0.
-
-    FileNotFoundError   a file is not in the folder
-    ConnectionError     a file cannot be downloaded
-    FileFormatError     the contents of a file are wrong, or there are not as many labels as pictures
-    """
-    image_path, label_path = (_locate(name, file, folder) for file in FILES[split])
-    images, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
-    if len(images) != len(labels):
-        raise FileFormatError(
-            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, "
-            f"got {len(labels):,}; take both files from one source"
-        )
-    if labels.max() > 9:
-        row = int(np.argmax(labels > 9))
-        raise FileFormatError(
-            f"{label_path}: expected labels in 0..9, got {labels[row]} in row {row}; {_by_hand(name)}"
-        )
-    return images[..., None], labels.astype(np.int64)
-
-
-def read_idx(path, axes):
-    """Read the array of bytes in the IDX file `path`, a uint8 array.
-
-    axes   the number of axes that the array must have
+    axes     the number of axes that the array must have, or several possible numbers
+    types    the possible types of the values, keys of WORDS
 
     The file may be gzipped; this is seen from its first bytes, not from its name. Raises FileFormatError
-    unless the whole file is well-formed, OSError if it cannot be opened.
+    unless the whole file is well-formed, OSError if it cannot be opened. If the file is of another kind, the
+    message says which kind.
     """
+    axes = (axes,) if isinstance(axes, int) else axes
     with files.opened(path) as raw:
-        size = os.fstat(raw.fileno()).st_size
         zipped = raw.read(2) == b"\x1f\x8b"
-        if zipped:
-            raw.seek(max(size - 4, 0))
-            size = int.from_bytes(raw.read(4), "little")  # as the trailer says; `_parse` counts the bytes
         raw.seek(0)
+        size = None if zipped else os.fstat(raw.fileno()).st_size
         stream = gzip.GzipFile(fileobj=raw) if zipped else raw
-        measured = "by the last four bytes of the gzip file" if zipped else "in the file"
         try:
-            return _parse(stream, size, measured, axes, path)
-        except (EOFError, OSError, zlib.error) as error:
+            return _parse(stream, size, axes, types, path)
+        except EOFError as error:
+            raise broken(path, "one whole gzip file", "a file that ends too early") from error
+        except (OSError, zlib.error) as error:
             raise broken(path, "one whole gzip file" if zipped else "a readable file", error) from error
 
 
-def _parse(stream, size, measured, axes, path):
+def _parse(stream, size, axes, types, path):
+    """The array in an open stream. size is the length of the file, or None if the stream is unpacked."""
     magic = stream.read(4)
-    if magic != bytes([0, 0, 8, axes]):
-        wanted = f"the first bytes 00 00 08 {axes:02x} (IDX, unsigned bytes, number of axes {axes})"
-        raise broken(path, wanted, magic.hex(" ") or "an empty file")
-    header = stream.read(4 * axes)
-    if len(header) < 4 * axes:
-        raise broken(path, f"{axes} lengths of 4 bytes after the first four", f"{len(header)} bytes")
-    shape = struct.unpack(f">{axes}I", header)
-    wanted = math.prod(shape)  # Python integers do not overflow
-    claim = " x ".join(map(str, shape))
-    if wanted == 0:
-        raise broken(path, "at least one row", f"a header of {claim}")
-    if wanted > LIMIT:
-        raise broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {wanted:,}")
-    if 4 + 4 * axes + wanted != size:
-        raise broken(
-            path, f"{4 + 4 * axes + wanted:,} bytes, as its header says ({claim})", f"{size:,} {measured}"
+    word = " or ".join(f"00 00 {_code(kind):02x} {n:02x}" for kind in types for n in axes)
+    wanted = f"the first bytes {word} (IDX, {WORDS[types[0]]}, number of axes {axes[0]})"
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
+        raise _another(stream, magic, wanted, path)
+    kind, number = TYPES[magic[2]], magic[3]
+    if kind not in types or number not in axes:
+        got = (
+            f"{magic.hex(' ')}: an IDX file of {WORDS[kind]} with {number} ax{'is' if number == 1 else 'es'}"
         )
+        raise damaged(path, wanted, got, _role(kind, number))
+    header = stream.read(4 * number)
+    if len(header) < 4 * number:
+        raise broken(path, f"{number} lengths of 4 bytes after the first four", f"{len(header)} bytes")
+    shape = struct.unpack(f">{number}I", header)
+    count = math.prod(shape)  # Python integers do not overflow
+    claim = " x ".join(map(str, shape))
+    if count == 0:
+        raise broken(path, "at least one row", f"a header of {claim}")
+    if count > LIMIT:
+        raise broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {count:,}")
+    length, before = count * np.dtype(kind).itemsize, 4 + 4 * number
+    whole = f"{before + length:,} bytes, as its header says ({claim})"
+    if size is not None and size != before + length:
+        raise broken(path, whole, f"{size:,} in the file")
     values = bytearray()
-    while len(values) < wanted:
-        chunk = stream.read(min(CHUNK, wanted - len(values)))
+    while len(values) < length:
+        chunk = stream.read(min(CHUNK, length - len(values)))
         if not chunk:
-            raise broken(path, f"{wanted:,} values, as its header says ({claim})", f"only {len(values):,}")
+            raise broken(path, whole, f"{before + len(values):,}")
         values += chunk
     if stream.read(1):  # a read at the end makes gzip compare its checksum
-        raise broken(path, f"the end of the file after {wanted:,} values", "more bytes")
-    return np.frombuffer(values, np.uint8).reshape(shape)
+        raise broken(path, whole, "more bytes")
+    return np.frombuffer(values, kind).reshape(shape)
 
 
-def _locate(name, file, folder):
-    shared = os.environ.get("NUMGAN_DATA")
-    if folder is not None:
-        files.expect_path(folder, f"load({name!r}): folder")
-        place, why, otherwise = Path(folder), "folder=", ""
-    elif shared:
-        place, why = Path(shared, name), f"the environment variable NUMGAN_DATA is set, to {shared}"
-        otherwise = ", or unset NUMGAN_DATA to download it"
-    else:
-        return _download(name, file)
-    for path in (place / f"{file}.gz", place / file):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), "
-        f"got {'neither' if place.is_dir() else 'no such folder'}; {_by_hand(name)}{otherwise}"
-    )
+def _code(kind):
+    return next(code for code, word in TYPES.items() if word == kind)
 
 
-def cache_folder():
-    """The Path of the folder for downloaded data and trained judges.
-
-    It is the environment variable NUMGAN_CACHE, or the cache folder of the operating system for numgan.
-    """
-    import pooch
-
-    return Path(os.environ.get("NUMGAN_CACHE") or pooch.os_cache("numgan"))
-
-
-def _download(name, file):
-    import pooch  # not at the top of the file: only a download needs pooch, and its import is slow
-
-    url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
-    digest = SHA256[name][file]
-    try:
-        files.expect_own(place / f"{file}.gz")
-        return Path(
-            pooch.retrieve(
-                url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=STDERR.isatty()
-            )
-        )
-    except OSError as error:  # requests' exceptions are OSErrors
-        raise ConnectionError(
-            f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}"
-        ) from error
-    except ValueError as error:  # pooch raises ValueError if the SHA-256 differs
-        raise FileFormatError(
-            f"{url}: expected a file of SHA-256 {digest}, got another one ({error}); {_by_hand(name)}"
-        ) from error
+def _another(stream, magic, wanted, path):
+    """The FileFormatError about a file that is no IDX file; it names its kind if that is known."""
+    start = magic + stream.read(600)
+    for first, name, advice in OTHERS:
+        if start.startswith(first):
+            return damaged(path, wanted, f"{magic.hex(' ')}: {name}", advice)
+    if start[257:262] == b"ustar":
+        return damaged(path, wanted, "a tar archive", "unpack it, and give the folder of the files in it")
+    if start.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
+        return damaged(path, wanted, f"{magic.hex(' ')}: {PAGE[0]}", f"{PAGE[1]}, and fetch it again")
+    return broken(path, wanted, magic.hex(" ") or "an empty file")
 
 
-def _by_hand(name):
-    files = ", ".join(f"{file}.gz" for split in FILES.values() for file in split)
-    return (
-        f"put {files} from {MIRRORS[name]} into a folder F and call load({name!r}, folder=F), "
-        f"or into a sub-folder {name} of the folder that NUMGAN_DATA names"
-    )
+def _role(kind, number):
+    """What an IDX file of this type and this number of axes usually holds, as an advice."""
+    if kind == "u1" and number == 1:
+        return "MNIST's labels have this form: are pictures and labels exchanged? Otherwise fetch it again"
+    if kind == "u1" and number == 3:
+        return "MNIST's pictures have this form: are pictures and labels exchanged? Otherwise fetch it again"
+    if kind == ">i4" and number == 2:
+        return "QMNIST's labels have this form: load the folder as qmnist"
+    return "this file belongs to another set; fetch it again for this one"

@@ -78,6 +78,20 @@ def load_table(path, split="train"):
     return x, *numbered([str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)])
 
 
+def table_in(folder):
+    """The path of the file of rows or arrays in a folder that holds nothing else; None for another folder.
+
+    A file of labels, and a file whose name has "test" in it, belong to this file (see `load_table`).
+    """
+    names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    kinds = (*ARRAYS, ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+    others = [name for name in names if not name.lower().startswith(("readme", "license"))]
+    if not others or any(not name.lower().endswith(kinds) for name in others):
+        return None
+    found = [name for name in others if not re.search("label|test|target", name.lower())]
+    return os.path.join(folder, found[0]) if len(found) == 1 else None
+
+
 def _no_test_part(path):
     return NoTestPart(f"load({path!r}): this file has no split 'test'; load the file that holds that part")
 

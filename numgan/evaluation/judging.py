@@ -24,7 +24,7 @@ from ..core.errors import FileFormatError
 from ..core.files import path_of
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
-from ..data.idx import cache_folder
+from ..data.idx_sets import cache_folder
 from ..data.pixels import to_bytes, to_floats
 from ..plot import readable
 from ..training import checkpoint, runs

@@ -47,7 +47,7 @@ class Recipe:
                      finds them
 
     None means the preset's value. For `preset` it means the one for the shape of the data
-    (`systems.preset_for`), for `folder` the usual folder (see `data.idx`). `build` makes the system, and
+    (`systems.preset_for`), for `folder` the usual folder (see `data.idx_sets`). `build` makes the system, and
     `load` loads the data. The methods raise ValueError for unknown names, or names that do not fit together.
     """
 

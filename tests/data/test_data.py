@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from numgan.core.errors import FileFormatError
 from numgan.core.randomness import stream
-from numgan.data import Batches, Dataset, grid, idx, load, modes, names, points, ring, swiss_roll
+from numgan.data import Batches, Dataset, grid, idx_sets, load, modes, names, points, ring, swiss_roll
 from numgan.data.pixels import to_bytes
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
@@ -454,10 +454,12 @@ def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatc
 
 def test_names_are_what_load_takes(tmp_path):
     table = names()
-    assert list(table) == ["digits", "mnist", "fashion-mnist", "ring", "grid", "swiss-roll"]
+    others = [name for name in table if name in idx_sets.SOURCES and name not in idx_sets.MIRRORS]
+    assert sorted(others) == sorted(idx_sets.SOURCES.keys() - idx_sets.MIRRORS.keys())
+    assert list(table) == ["digits", *idx_sets.MIRRORS, *others, "ring", "grid", "swiss-roll"]
     assert all("\n" not in line and 20 < len(line) < 130 for line in table.values())
     for name in table:
-        if name in idx.SOURCES:
+        if name in idx_sets.SOURCES:
             with pytest.raises(FileNotFoundError):
                 load(name, folder=tmp_path)
         else:

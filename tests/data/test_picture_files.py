@@ -11,7 +11,7 @@ from PIL import Image
 from numgan import data
 from numgan.core.errors import FileFormatError
 from numgan.core.streams import STDERR
-from numgan.data import idx, load, pictures
+from numgan.data import idx, idx_sets, load, pictures
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
@@ -167,9 +167,9 @@ def test_a_download_names_its_file_its_digest_and_its_place(asked, tmp_path):
     ):
         load("fashion-mnist")
     file = "train-images-idx3-ubyte"
-    digest = f"sha256:{idx.SHA256['fashion-mnist'][file]}"
+    digest = f"sha256:{idx_sets.SHA256['fashion-mnist'][file]}"
     ((arguments, how),) = asked
-    assert arguments == (f"{idx.MIRRORS['fashion-mnist']}{file}.gz", digest)
+    assert arguments == (f"{idx_sets.MIRRORS['fashion-mnist']}{file}.gz", digest)
     place = Path(tmp_path / "cache" / "fashion-mnist")
     assert how == {"fname": f"{file}.gz", "path": place, "progressbar": False}
 

@@ -46,9 +46,6 @@ from ..layers.activations import sigmoid
 from ..optimizers.schedules import value_at
 from .remedy import Remedy
 
-# The value of a lazy penalty at a step that does not compute it. Minus zero changes no sum, not even a sum of
-# nothing else. A penalty that is computed is never minus zero, so `is_due` can tell both apart.
-NOT_DUE = -0.0
 EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative at g = 0, which is v = 0
 
 
@@ -256,7 +253,7 @@ class Lazy:
         value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, context)
 
     At the steps 0, every, 2 every, ... the result is `every` times the penalty. At all other steps the value
-    is `NOT_DUE`, which equals 0 and is left out of the metrics, and the gradient is zeros. So the mean over
+    is 0 and the gradient is zeros, because nothing is computed; `is_due` tells these steps. So the mean over
     `every` steps is about the penalty, but the penalty is computed only once in these steps. Here the caller
     adds dphi to the gradient of the loss, so the number of updates stays the same. The paper makes an
     additional update for each penalty and adapts Adam's constants. Raises ValueError unless every is an
@@ -272,25 +269,31 @@ class Lazy:
         _expect_penalty(self, "penalty")
         plain_fields(self)
 
-    def __call__(self, step, D, phi, *args, **words):
-        """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
-
-        If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
-        **words). At all other steps they are NOT_DUE and zeros, and D makes no pass.
-        """
+    def is_due(self, step):
+        """Whether the penalty is computed at this step. A metric of it belongs to these steps only."""
         if not is_integer(step):
             raise ValueError(
                 f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
             )
-        if step % self.every:
-            return NOT_DUE, phi.zeros()
+        return step % self.every == 0
+
+    def term(self, step, D, phi, *args, **words):
+        """The result of a call at the steps at which the penalty is computed, and None at all other steps.
+
+        A remedy returns it from its method `penalty` (see `Remedy`).
+        """
+        return self(step, D, phi, *args, **words) if self.is_due(step) else None
+
+    def __call__(self, step, D, phi, *args, **words):
+        """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
+
+        If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
+        **words). At all other steps they are 0.0 and zeros, and D makes no pass.
+        """
+        if not self.is_due(step):
+            return 0.0, phi.zeros()
         value, dphi = self.penalty(D, phi, *args, **words)
         return self.every * value, dphi.like(self.every * dphi.vector)
-
-
-def is_due(value):
-    """Whether the number `value` was computed: False for NOT_DUE, and for a sum of nothing else."""
-    return value != 0 or not np.signbit(value)
 
 
 def _expect_penalty(record, name):
@@ -384,7 +387,8 @@ class R1Penalty(Remedy):
     checks = {"gamma": not_negative, "every": positive}
 
     def penalty(self, D, phi, real, fake, game, seed):
-        return Lazy(R1(self.gamma), self.every)(game.now, D, phi, real, Pass(derive(seed, "D on real")))
+        lazy = Lazy(R1(self.gamma), self.every)
+        return lazy.term(game.now, D, phi, real, Pass(derive(seed, "D on real")))
 
 
 @may_underflow

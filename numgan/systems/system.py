@@ -18,7 +18,6 @@ from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Pass
-from ..remedies.penalties import is_due
 from .settings import fitting, numbers, with_numbers
 
 
@@ -65,8 +64,8 @@ class Result:
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
-    metrics     {name: number} for the curves. A metric that is not computed in this step is left out, or is a
-                `NOT_DUE`; the curves then keep its last value
+    metrics     {name: number} for the curves. A metric that is not computed in this step is left out; the
+                curves then keep its last value
     memory      {name: array}, new values for some arrays of `System.memory`; the other arrays keep their
                 values. None: no new values
     """
@@ -79,8 +78,6 @@ class Result:
 
 def checked(result, params, trained, where):
     """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
-
-    Metrics that were not computed in this step (`NOT_DUE`) are left out.
 
     params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
     for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
@@ -103,7 +100,6 @@ def checked(result, params, trained, where):
         for name in trained
     }
     metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
-    metrics = {name: value for name, value in metrics.items() if is_due(value)}
     return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
 
 

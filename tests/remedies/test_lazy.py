@@ -18,6 +18,7 @@ def lazily(kind):
     value, gradient = R1()(D, p, x)
     steps = [kind(R1(), 3)(step, D, p, x) for step in range(8)]
     assert [number > 0 for number, _ in steps] == [True, False, False, True, False, False, True, False]
+    assert [kind(R1(), 3).is_due(step) for step in range(8)] == [number > 0 for number, _ in steps]
     for number, dphi in steps:
         assert number in (0.0, 3 * value) and np.array_equal(
             dphi.vector, (3 * gradient.vector) * (number > 0)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from training_cases import DIGITS, RING, metrics, weights
 
-from numgan import R1, R2, GradientPenalty, Lazy, Roth, systems
+from numgan import R1, R2, Lazy, Roth, systems
 from numgan.core.errors import FileFormatError
 from numgan.core.randomness import derive
 from numgan.layers import Pass
-from numgan.remedies.penalties import NOT_DUE, R1Penalty, RothPenalty, is_due
+from numgan.remedies.penalties import R1Penalty, RothPenalty
 from numgan.remedies.remedy import Remedy
 from numgan.systems import Result
 from numgan.systems.staged import Staged
@@ -26,7 +26,7 @@ class OwnPenalty(Remedy):
     every: int = 7
 
     def penalty(self, D, phi, real, fake, game, seed):
-        return Lazy(R2(0.1), self.every)(game.now, D, phi, fake, Pass(derive(seed, "D on fake")))
+        return Lazy(R2(0.1), self.every).term(game.now, D, phi, fake, Pass(derive(seed, "D on fake")))
 
 
 def points(*remedies):
@@ -48,7 +48,7 @@ class Own(type(systems.build("gan", "points", 0.05))):
         net, phi = self.networks["D"], params["D"]
         penalty, dphi = Lazy(Roth(0.1), 6)(self.step, net, phi, batch["x"], batch["x"])
         other, dother = Lazy(R1(0.1), 6)(self.step, net, phi, batch["x"])
-        both = {"penalty": penalty + other}
+        both = {"penalty": penalty + other} if Lazy(R1(0.1), 6).is_due(self.step) else {}
         return Result(
             result.loss + penalty + other, {"D": result.gradients["D"] + dphi + dother}, result.metrics | both
         )
@@ -122,8 +122,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
 
     class Late(OwnPenalty):
         def penalty(self, D, phi, real, fake, game, seed):
-            value, dphi = super().penalty(D, phi, real, fake, game, seed)
-            return (value, dphi) if game.now >= 12 else (NOT_DUE, phi.zeros())
+            return super().penalty(D, phi, real, fake, game, seed) if game.now >= 12 else None
 
     training.train(points(Late(12)), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
     early, late = metrics(tmp_path / "run")
@@ -139,18 +138,12 @@ def test_metrics_of_an_earlier_stage_are_forgotten(tmp_path):
     assert [line["metrics"].keys() for line in later] == [{"D(x)", "D(G(z))"}] * 2
 
 
-def test_not_due_is_zero_in_a_loss_and_no_metric():
-    assert NOT_DUE == 0 and not is_due(NOT_DUE) and not is_due(np.float32(NOT_DUE) + NOT_DUE)
-    for loss in (1.5, np.float32(1.5), -2, 0.0):
-        assert loss + NOT_DUE == NOT_DUE + loss == loss and is_due(loss + NOT_DUE)
+def test_a_metric_of_minus_zero_is_a_number():
     system = systems.build("r1", "points", 0.05)
     params = system.init(0)
-    for weight in (0.0, 1.0):  # a penalty of weight 0 is 0, and was computed
-        for penalty in (R1(weight), GradientPenalty(weight), GradientPenalty(weight, 1e9, one_sided=True)):
-            assert is_due(penalty(system.networks["D"], params["D"], -np.ones((3, 2), np.float32))[0])
-    metrics = {"penalty": NOT_DUE, "other": 2, "array": np.zeros(1), "nan": np.nan}
+    metrics = {"distance": -0.0, "other": 2, "array": np.zeros(1), "nan": np.nan}
     found = systems.checked(Result(1.0, {"D": params["D"].zeros()}, metrics), params, ("D",), "here").metrics
-    assert found.keys() == {"other", "array", "nan"} and found["other"] == 2.0
+    assert found.keys() == metrics.keys() and found["other"] == 2.0
 
 
 def test_metrics_that_no_checkpoint_could_hold_are_refused(tmp_path):

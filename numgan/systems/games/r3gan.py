@@ -95,16 +95,16 @@ class R3GAN(TwoPlayers):
         fake, c_fake = D.forward(phi, fakes.x, fake_context)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
-        penalty = 0.0
-        if self.gamma:
-            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_context)
-            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_context)
-            penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
-        return Result(
-            loss + penalty,
-            {"D": dphi},
-            {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty},
-        )
+        metrics = {"D(x) above D(G(z))": sigmoid(real - fake).mean()}
+        r1, r2 = (Lazy(penalty(self.gamma), self.every) for penalty in (R1, R2))
+        if self.gamma and r1.is_due(self.now):
+            r1, dphi_r1 = r1(self.now, D, phi, batch["x"], real_context)
+            r2, dphi_r2 = r2(self.now, D, phi, fakes.x, fake_context)
+            metrics["penalty"] = r1 + r2
+            loss, dphi = loss + (r1 + r2), dphi + dphi_r1 + dphi_r2
+        elif not self.gamma:
+            metrics["penalty"] = 0.0
+        return Result(loss, {"D": dphi}, metrics)
 
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.

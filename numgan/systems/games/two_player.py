@@ -20,7 +20,6 @@ from ...core.arguments import expect_type, positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
-from ...remedies.penalties import is_due
 from ...remedies.remedy import Remedy
 from ..system import Result, System
 
@@ -264,7 +263,7 @@ class TwoPlayerGAN(TwoPlayers):
             if added is not None:
                 loss, dphi = loss + added[0], dphi + added[1]
                 penalties.append(added[0])
-        if penalties and all(map(is_due, penalties)):
+        if penalties and len(penalties) == sum(type(r).penalty is not Remedy.penalty for r in self.remedies):
             metrics["penalty"] = sum(penalties)  # of all of them: a sum of some would not be comparable
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 

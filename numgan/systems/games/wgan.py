@@ -55,7 +55,7 @@ class WGAN(TwoPlayers):
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dw_real + dw_fake}, {"distance": 0.0 - loss})
+        return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
 
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.

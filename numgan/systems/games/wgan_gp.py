@@ -63,9 +63,7 @@ class WGANGP(TwoPlayers):
         x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
         penalty, dw_penalty = self.penalty(f, w, x_hat, Pass(derive(seed, "D between")))
         return Result(
-            loss + penalty,
-            {"D": dw_real + dw_fake + dw_penalty},
-            {"distance": 0.0 - loss, "penalty": penalty},
+            loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty}
         )
 
     def generator(self, params, batch, seed, fakes=None):

@@ -263,7 +263,8 @@ class TwoPlayerGAN(TwoPlayers):
             if added is not None:
                 loss, dphi = loss + added[0], dphi + added[1]
                 penalties.append(added[0])
-        if penalties and len(penalties) == sum(type(r).penalty is not Remedy.penalty for r in self.remedies):
+        with_penalty = [one for one in self.remedies if type(one).penalty is not Remedy.penalty]
+        if penalties and len(penalties) == len(with_penalty):
             metrics["penalty"] = sum(penalties)  # of all of them: a sum of some would not be comparable
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 

@@ -291,6 +291,8 @@ def _download(name, file):
 
 
 def _by_hand(name):
+    if os.path.isdir(name):
+        return f"for the folder {name} that is here, write {os.path.join(os.curdir, name)}"
     files = ", ".join(f"{file}.gz" for split in FILES for file in _names(name, split))
     source = f"from {MIRRORS[name]}" if name in MIRRORS else "from the publisher of the set"
     return (

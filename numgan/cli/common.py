@@ -7,7 +7,7 @@ from dataclasses import MISSING
 
 import numpy as np
 
-from ..core.fields import Maybe, Real, Record, Whole, flag_of, for_json, options
+from ..core.fields import Flag, Maybe, Real, Record, Whole, flag_of, for_json, options
 
 
 def add_command(commands, name, run, summary, **words):
@@ -96,6 +96,10 @@ def add_option(parser, field):
     words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
     if field.default is MISSING:
         parser.add_argument(field.name, nargs="?", **words)
+    elif isinstance(getattr(about["kind"], "kind", None), Flag):
+        parser.add_argument(
+            flag_of(field), dest=field.name, action="store_const", const=True, help=about["help"]
+        )
     else:
         action = "append" if words["type"] is setting else "store"
         parser.add_argument(flag_of(field), dest=field.name, action=action, **words)

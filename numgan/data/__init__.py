@@ -21,7 +21,7 @@ from .batches import Batches
 from .dataset import Dataset, Feed, Unpaired, is_pictures, paired
 from .digits import SOURCE as DIGITS_SOURCE
 from .digits import load_digits
-from .folder import load_folder
+from .folder import load_folder, parts
 from .idx_sets import CLASSES, SOURCES, has_part, load_idx, set_in
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
@@ -71,18 +71,20 @@ def names():
     return dict(KNOWN)
 
 
-def load(name, split="train", folder=None, size=None, channels=None):
+def load(name, split="train", folder=None, size=None, channels=None, skip_broken=False):
     """Load a Dataset by name, from a folder of pictures or IDX files, or from a file of rows or pictures.
 
     name       one of names(), the path of a folder (write ./mnist for a folder that has the name of
                a set), or the path of a file .npy, .npz, .csv, .tsv or .txt
     split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
-               two independent draws from the fixed seed points.SEED. A folder of pictures has no test part:
-               all of it is "train". Files: see tables.load_table
+               two independent draws from the fixed seed points.SEED. A folder of pictures has a test part
+               if it has the sub-folders train and test (see folder.parts), otherwise all of it is "train".
+               Files: see tables.load_table
     folder     only for mnist and the sets like it (idx_sets.SOURCES): the folder of their IDX files; None:
                see idx_sets.load_idx
     size       only for pictures: an int or (height, width). The largest centred part with these proportions
                is cut out and resized, with antialiasing. None: as stored; for a folder see folder.load_folder
+    skip_broken    only for a folder of pictures: leave broken files out, with a warning
     channels   only for pictures: 1 (grey) or 3 (colour). None: as stored; for a folder 1 if all are grey
 
     Raises
@@ -149,12 +151,14 @@ def load(name, split="train", folder=None, size=None, channels=None):
         )
     if file := table_in(name):
         return load(file, split, size=size, channels=channels)
-    if split != "train":
+    found = parts(name)
+    if split == "test" and not found:
         raise NoTestPart(
-            f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "
-            "holds that part"
+            f"load({str(name)!r}): a folder of pictures without sub-folders train and test has no split "
+            f"{split!r}; load the sub-folder that holds that part"
         )
-    x, labels, classes = load_folder(name, size, channels)
+    place, like = found.get(split, name), found["train"] if split == "test" else None
+    x, labels, classes = load_folder(place, size, channels, skip_broken, like)
     return Dataset(
         text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}"
     )

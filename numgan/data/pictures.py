@@ -55,34 +55,34 @@ def pair(size):
     return index(height), index(width)
 
 
-def flatten(image):
+def flatten(image, white=65535):
     """Convert a Pillow image of any mode to an opaque upright image of mode "L" (grey) or "RGB".
 
     The EXIF orientation is applied. Transparent pixels are shown on white. A 16-bit grey value v becomes
-    round(v / 257). Raises ValueError for pixels without a defined range: floating point, or integers outside
-    0..65535.
+    round(255 v / white); `white` is below 65535 for 12-bit data in a 16-bit file. Raises ValueError for
+    pixels without a defined range: floating point, or integers outside 0..65535.
     """
     image = ImageOps.exif_transpose(image)
     target = "L" if is_grey(image) else "RGB"
     if image.mode == "F":
         raise ValueError("floating-point pixels have no defined white; save the picture with 8 or 16 bits")
     if image.mode.startswith("I"):
-        return _from_16_bits(np.asarray(image), image.info.get("transparency"))
+        return _from_16_bits(np.asarray(image), image.info.get("transparency"), white)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(target)
 
 
-def _from_16_bits(values, transparent):
+def _from_16_bits(values, transparent, white):
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(
             f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 "
             "or 16 bits"
         )
     if isinstance(transparent, int):  # a PNG file may declare one grey value transparent
-        values = np.where(values == transparent, 65535, values)
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+        values = np.where(values == transparent, white, values)
+    return Image.fromarray(np.rint(values.clip(0, white) * (255 / white)).astype(np.uint8))
 
 
 def fit(image, size):

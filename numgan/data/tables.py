@@ -18,6 +18,7 @@ import numpy as np
 from ..core.arrays import MOST, array_of, expect_directory, load_array
 from ..core.errors import FileFormatError, NoTestPart, damaged
 from ..core.files import opened, read
+from .order import natural
 
 ARRAYS, TEXTS = (".npy", ".npz"), (".csv", ".tsv", ".txt")
 OTHERS = {  # {suffix: how to convert the file}
@@ -133,13 +134,8 @@ def load_npz(path):
 
 def numbered(words):
     """(labels (N,) int64, classes) of N words. Classes are in natural order: 2 before 10, a2 before a10."""
-
-    def key(word):
-        if re.fullmatch(r"-?\d+", word):
-            return 0, int(word), []
-        return 1, 0, [(part.isdecimal(), part.zfill(20)) for part in re.findall(r"\d+|\D+", word)]
-
-    classes = tuple(sorted(set(words), key=key))
+    signed = all(re.fullmatch(r"-?[0-9]+", word) for word in words)
+    classes = tuple(sorted(set(words), key=int if signed else natural))
     places = {word: k for k, word in enumerate(classes)}
     return np.array([places[word] for word in words], np.int64), classes
 

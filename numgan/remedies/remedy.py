@@ -107,8 +107,8 @@ class Remedy:
     def penalty(self, D, phi, real, fake, game, seed):
         """(value, gradient with respect to phi) of a term that is added to D's loss; None: no term.
 
-        A penalty that is computed at some steps only returns None at the other steps, as `Lazy.term` does. The
-        curve then shows its last value.
+        A penalty that is computed at some steps only returns None at the other steps, as `Lazy.term` does.
+        The curve then shows its last value.
 
         phi are D's parameters. real and fake are the inputs of D: samples, or (samples, labels).
         """

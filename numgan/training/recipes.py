@@ -103,6 +103,7 @@ class Recipe:
         "crop and resize pictures to this size, such as 64 or 48x144 (28x28x1: and to grey)",
         "HxW",
     )
+    skip_broken: bool | None = option(Maybe(Flag()), "leave broken picture files out, and name them")
     shape: list | None = option(Maybe(Each(Whole(1))))
     classes: int | None = option(Maybe(Whole()))
 
@@ -235,6 +236,7 @@ class Recipe:
         return self.data not in POINTS and not os.path.isfile(path_of(self.data))
 
     def _data(self, split="train", **size):
+        size |= {"skip_broken": True} if self.skip_broken else {}
         folder = self.folder and path_of(self.folder)
         if split == "test" and self.test:
             return data.load(path_of(self.test), **size)

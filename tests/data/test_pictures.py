@@ -76,7 +76,7 @@ PICTURES = {  # name of the file: (image, how it is saved, left pixel, right pix
     "rgb-key.png": (lambda: two_halves("RGB", RED, (1, 2, 3)), {"transparency": (1, 2, 3)}, RED, WHITE),
     "cmyk.tif": (lambda: two_halves("CMYK", (0, 255, 255, 0), (0, 0, 0, 255)), {}, RED, (0, 0, 0)),
     "sixteen.png": (lambda: sixteen_bit(257 * 3, 65535), {}, (3,), (255,)),
-    "sixteen-round.png": (lambda: sixteen_bit(128, 129), {}, (0,), (1,)),
+    "sixteen-round.png": (lambda: sixteen_bit(257 * 200 + 128, 257 * 200 + 129), {}, (200,), (201,)),
     "sixteen.tif": (lambda: sixteen_bit(257 * 3, 257 * 77), {}, (3,), (77,)),
     "sixteen.pgm": (
         lambda: Image.fromarray(np.asarray(sixteen_bit(257 * 3, 257 * 77), np.int32)),
@@ -111,9 +111,9 @@ def png(width, height, packed=b"", bits=8, transparent=None):
 
 
 def test_sixteen_bit_grey_with_a_transparent_value(tmp_path):
-    line = b"\0" + struct.pack(">3H", 257 * 5, 1000, 1001)
+    line = b"\0" + struct.pack(">3H", 257 * 205, 1000, 1001)
     (tmp_path / "a.png").write_bytes(png(3, 1, zlib.compress(line), bits=16, transparent=1000))
-    assert load_folder(tmp_path)[0].ravel().tolist() == [5, 255, 4]
+    assert load_folder(tmp_path)[0].ravel().tolist() == [205, 255, 4]
 
 
 def test_jpeg_cmyk_is_not_inverted(tmp_path):

@@ -1,0 +1,194 @@
+"""Folders of pictures as people have them: links, parts, broken files, 12-bit data, and names of classes."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from numgan.core.errors import FileFormatError, NoTestPart
+from numgan.data import load
+from numgan.data.folder import load_folder, parts
+from numgan.data.order import natural
+from numgan.training.recipes import Recipe
+
+
+def fill(folder, number=2, size=(8, 8), first=0, mode="L"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(first, first + number):
+        Image.new(mode, size, 10 * i).save(folder / f"{i}.png")
+    return folder
+
+
+def test_links_between_classes_lose_no_picture_and_loops_end(tmp_path):
+    shared = fill(tmp_path / "shared")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("cat", "kitty"):
+        os.symlink(shared, data / name)
+    found = load(data)
+    assert found.classes == ("cat", "kitty") and found.labels.tolist() == [0, 0, 1, 1]
+    os.symlink(data, shared / "loop")  # a loop within each class
+    os.symlink(data, data / "zoo")  # a class that is the whole folder
+    assert load(data).classes == ("cat", "kitty")
+
+
+def test_a_class_keeps_its_pictures_beside_a_link_to_it(tmp_path):
+    fill(tmp_path / "zebra", 1)
+    (tmp_path / "all").mkdir()
+    os.symlink(tmp_path / "zebra", tmp_path / "all" / "z")
+    assert load(tmp_path).classes == ("all", "zebra") and len(load(tmp_path)) == 2
+
+
+def test_classes_are_in_natural_order(tmp_path):
+    for k in range(1, 13):
+        fill(tmp_path / str(k), 1, first=k)
+    found = load(tmp_path)
+    assert found.classes == tuple(map(str, range(1, 13)))
+    assert {found.classes[k]: int(v) for k, v in zip(found.labels, found.x[:, 0, 0, 0], strict=True)} == {
+        str(k): 10 * k for k in range(1, 13)
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1", "2", "10", "11"],
+        ["class 2", "class 10"],
+        ["a9b", "a10a"],
+        ["aa", "b1", "b2", "b10"],
+        ["setosa", "versicolor", "virginica"],
+        ["1", "01", "a"],
+        ["3", "x"],
+        ["", "0"],
+    ],
+)
+def test_natural_order(words):
+    assert sorted(words[::-1], key=natural) == sorted(words, key=natural)
+    assert sorted(words[::-1], key=natural) == (
+        words if words[0] != "1" or "01" not in words else ["01", "1", "a"]
+    )
+
+
+def broken(folder, number):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(number):
+        (folder / f"bad {i:02}.png").write_bytes(b"" if i % 2 else b"\x89PNG\r\n\x1a\n no picture")
+
+
+def test_all_broken_pictures_are_named_and_can_be_left_out(tmp_path):
+    fill(tmp_path / "a")
+    fill(tmp_path / "b", 3)
+    broken(tmp_path / "b", 12)
+    with pytest.raises(
+        FileFormatError, match="12 of 17 files are no whole pictures: b/bad 00.png, .*b/bad 09.png and 2 more"
+    ):
+        load(tmp_path)
+    with pytest.warns(UserWarning, match="12 of 17 files are left out: b/bad 00.png.* and 2 more"):
+        found = load(tmp_path, skip_broken=True)
+    assert len(found) == 5 and np.bincount(found.labels).tolist() == [2, 3]
+
+
+def test_one_broken_picture_is_named_with_its_reason(tmp_path):
+    fill(tmp_path)
+    broken(tmp_path, 1)
+    with pytest.raises(
+        FileFormatError, match="bad 00.png: expected a picture.*or leave it out with --skip-broken"
+    ):
+        load(tmp_path)
+
+
+def test_pictures_that_break_late_are_found(tmp_path):
+    fill(tmp_path, size=(64, 64))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    for name in ("cut 1.png", "cut 2.png"):
+        Image.fromarray(noise).save(tmp_path / name)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:2000])
+    with pytest.raises(FileFormatError, match="2 of 4 files are no whole pictures: cut 1.png, cut 2.png"):
+        load(tmp_path)
+    with pytest.warns(UserWarning, match="2 of 4"):
+        assert len(load(tmp_path, skip_broken=True)) == 2
+
+
+def test_a_class_that_loses_all_its_pictures_is_an_error(tmp_path):
+    fill(tmp_path / "a")
+    broken(tmp_path / "b", 2)
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(FileFormatError, match="all pictures of the class 'b' are broken"),
+    ):
+        load(tmp_path, skip_broken=True)
+
+
+def test_a_folder_of_broken_pictures_is_an_error(tmp_path):
+    broken(tmp_path, 3)
+    with pytest.raises(FileFormatError, match="all 3 pictures are broken: bad 00.png"):
+        load(tmp_path, skip_broken=True)
+
+
+def test_a_recipe_leaves_broken_pictures_out(tmp_path):
+    fill(tmp_path, 3)
+    broken(tmp_path, 2)
+    with pytest.warns(UserWarning, match="2 of 5"):
+        assert len(Recipe("gan", "digits", str(tmp_path), skip_broken=True).resolve().load()) == 3
+
+
+@pytest.mark.parametrize("bits, top", [(10, 900), (12, 4095), (12, 2100), (14, 16000)])
+def test_data_of_fewer_bits_in_files_of_16_are_noticed(tmp_path, bits, top):
+    for i, value in enumerate((top, top // 2)):
+        Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / f"{i}.png")
+    with pytest.warns(UserWarning, match=f"above {top:,}: they are read as pictures of {bits} bits"):
+        x, _, _ = load_folder(tmp_path)
+    white = 2**bits - 1
+    assert x[:, 0, 0, 0].tolist() == [round(255 * top / white), round(255 * (top // 2) / white)]
+
+
+def test_16_bits_are_read_as_they_are(tmp_path):
+    Image.fromarray(np.full((4, 4), 65535, np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((4, 4), 300, np.uint16)).save(tmp_path / "b.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_folder(tmp_path)[0][:, 0, 0, 0].tolist() == [255, 1]
+
+
+@pytest.mark.parametrize(
+    "train, test", [("train", "test"), ("Training", "TESTING"), ("train", "val"), ("train", "validation")]
+)
+def test_train_and_test_are_parts_and_no_classes(tmp_path, train, test):
+    for k, name in enumerate(("10", "9", "x")):
+        fill(tmp_path / train / name, 3, first=k)
+    fill(tmp_path / test / "x", 2, size=(5, 7))
+    fill(tmp_path / test / "9", 1, size=(5, 7))
+    assert sorted(parts(tmp_path)) == ["test", "train"]
+    one, two = load(tmp_path), load(tmp_path, "test")
+    assert one.classes == two.classes == ("9", "10", "x") and len(one) == 9
+    assert two.labels.tolist() == [0, 2, 2] and two.sample_shape == one.sample_shape == (8, 8, 1)
+
+
+def test_parts_beside_other_folders_are_classes(tmp_path):
+    for name in ("train", "plane", "test"):
+        fill(tmp_path / name, 1)
+    assert parts(tmp_path) == {} and load(tmp_path).classes == ("plane", "test", "train")
+    with pytest.raises(NoTestPart, match="without sub-folders train and test"):
+        load(tmp_path, "test")
+
+
+def test_a_class_of_the_test_part_alone_is_an_error(tmp_path):
+    fill(tmp_path / "train" / "a")
+    fill(tmp_path / "test" / "b")
+    with pytest.raises(FileFormatError, match="expected the classes of .*train .a., got 'b'"):
+        load(tmp_path, "test")
+
+
+def test_parts_without_classes(tmp_path):
+    fill(tmp_path / "train", 3)
+    fill(tmp_path / "test", 2)
+    assert load(tmp_path).labels is None and len(load(tmp_path, "test")) == 2
+
+
+def test_odd_names_of_classes(tmp_path):
+    for name in ("a\nb", "日本", "c,d", "$x_1$"):
+        fill(tmp_path / name, 1)
+    found = load(tmp_path)
+    assert sorted(found.classes) == sorted(("a\nb", "日本", "c,d", "$x_1$"))

@@ -92,8 +92,8 @@ def _classes(folder, good, files, like, formats):
     for name in names:
         if name not in known:
             raise FileFormatError(
-                f"{folder}: expected the classes of {like} ({', '.join(classes)[:200]}), got {name!r}; rename "
-                "the folder, or remove it"
+                f"{folder}: expected the classes of {like} ({', '.join(classes)[:200]}), got {name!r}; "
+                "rename the folder, or remove it"
             )
     if like is None and (lost := known - set(names)):
         raise FileFormatError(

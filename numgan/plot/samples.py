@@ -58,9 +58,13 @@ def points(real, fake, title=""):
 
     Rows of one number become two histograms. Of rows of more than two numbers the first two are drawn, and
     the labels of the axes say so. The range of the axes depends on the data only, so that pictures of several
-    steps have equal axes.
+    steps have equal axes. Raises ValueError if real and fake rows differ in length.
     """
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(
+            f"points: expected real and fake rows of one length, got {real.shape[1]} and {fake.shape[1]}"
+        )
     figure, (axes,) = figure_of(1, (5, 5))
     low, high = real[:, :2].min(axis=0), real[:, :2].max(axis=0)
     side = 0.1 * max(1e-6, *(high - low))

@@ -128,7 +128,7 @@ class Recipe:
                 raise ValueError(
                     f"data: expected one of {', '.join(data.names())}, a folder of pictures, or a file of "
                     f"rows, got {recipe.data!r}; name one with --data"
-                    + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
+                    + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data == systems.FOLDER else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
         if recipe.test is not None and recipe.hold_out is not None:

@@ -114,8 +114,10 @@ def test_a_users_own_settings_change_no_pixel_and_stay(monkeypatch):
         asked = {name: matplotlib.rcParams[name] for name in HOSTILE}
         assert draw() == usual
         assert {name: matplotlib.rcParams[name] for name in HOSTILE} == asked
-        with pytest.raises(TypeError):
+        with pytest.raises(ValueError, match="rows of one length"):
             plot.points(X, np.zeros((1, 3)))
+        with pytest.raises(KeyError):
+            plot.curves([{"step": 1}])
         assert {name: matplotlib.rcParams[name] for name in HOSTILE} == asked, "after an error too"
     assert "matplotlib.pyplot" not in sys.modules
 

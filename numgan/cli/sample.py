@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.files import replacing
-from ..data import is_pictures
+from ..data import in_units, is_pictures
 from ..data.pixels import to_bytes
 from ..evaluation import judging
 from ..plot import legible, readable, replaced
@@ -105,7 +105,8 @@ def _draw(args, run, labels, names):
             sampling.picture(sampler, args.seed, args.count, labels).save(file, format="PNG")
         else:
             x, drawn = sampler(args.count or 64, args.seed, labels)
-            x = to_bytes(x, run.system.pixels) if is_pictures(run.dataset.columns[run.system.target]) else x
+            pictures = is_pictures(run.dataset.columns[run.system.target])
+            x = to_bytes(x, run.system.pixels) if pictures else in_units(run.dataset, x)
             np.savez(file, x=x, **({} if drawn is None else {"labels": drawn, "classes": np.array(names)}))
     return out
 

@@ -150,6 +150,8 @@ def _dry_run(args, recipe, system, dataset, plan):
         print_json(about)
     else:
         print(f"{system!r}\n{recipe.system} {recipe.preset} on {dataset!r}")
+        if dataset.shift is not None:
+            print("each column is standardised; samples have the units of the file")
         print(f"{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
         for (name, _), line in zip(system.networks.items(), progress.sizes(system)):
             print(f"  {line}; {about['optimizers'].get(name, 'not trained')}")

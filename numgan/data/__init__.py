@@ -4,8 +4,8 @@
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
-Reading order: this file, dataset, splits, pixels, batches, augment, points, digits, idx (one file), idx_sets
-(MNIST and its like), pictures, folder, tables.
+Reading order: this file, dataset, splits, standard, pixels, batches, augment, points, digits, idx (one file),
+idx_sets (MNIST and its like), pictures, folder, tables.
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -26,6 +26,7 @@ from .idx_sets import CLASSES, SOURCES, has_part, load_idx, set_in
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
 from .splits import hold_out
+from .standard import in_units, standardised
 from .tables import load_table, table_in
 
 __all__ = [
@@ -36,12 +37,14 @@ __all__ = [
     "Unpaired",
     "grid",
     "hold_out",
+    "in_units",
     "is_pictures",
     "load",
     "modes",
     "names",
     "paired",
     "ring",
+    "standardised",
     "swiss_roll",
 ]
 

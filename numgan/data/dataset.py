@@ -30,6 +30,8 @@ class Dataset:
     classes   the names of the classes; () if there are none
     source    the origin of the data, and their licence
     others    {column: array (N, ...) of numbers}: more columns, such as second pictures or tokens
+    shift, scale   the numbers with which the columns of x were standardised (see standard.py); None: as
+              they were
     names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
 
     Raises ValueError if one of these has another form or another number of rows than x, or is no plain array,
@@ -43,6 +45,8 @@ class Dataset:
     source: str = ""
     others: dict = field(default_factory=dict)
     names: tuple[str, ...] | None = None
+    shift: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     def __post_init__(self):
         x, labels = self.x, self.labels

@@ -68,6 +68,8 @@ def points(real, fake, title=""):
     figure, (axes,) = figure_of(1, (5, 5))
     low, high = real[:, :2].min(axis=0), real[:, :2].max(axis=0)
     side = 0.1 * max(1e-6, *(high - low))
+    alike = max(high - low) < 5 * min(high - low)  # columns of one unit have one scale
+    sides = (side, side) if alike else 0.1 * np.maximum(high - low, 1e-6)
     axes.set(xlim=(low[0] - side, high[0] + side), title=title)
     if real.shape[1] == 1:
         for x, color, label in ((real, REAL, "data"), (fake, FAKE, "samples")):
@@ -82,7 +84,11 @@ def points(real, fake, title=""):
     dots(axes, fake[:, :2], 3, FAKE, "samples")
     more = "" if real.shape[1] == 2 else f" of {real.shape[1]} columns"
     axes.set(
-        ylim=(low[1] - side, high[1] + side), xlabel=f"$x_1${more}", ylabel=f"$x_2${more}", aspect="equal"
+        xlim=(low[0] - sides[0], high[0] + sides[0]),
+        ylim=(low[1] - sides[1], high[1] + sides[1]),
+        xlabel=f"$x_1${more}",
+        ylabel=f"$x_2${more}",
+        aspect="equal" if alike else "auto",
     )
     axes.legend(loc="upper right", markerscale=3)
     return render(figure)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.arrays import load_arrays, write_arrays
 from ..core.errors import FileFormatError, damaged
-from ..core.fields import Choice, Each, Record, Text, Whole
+from ..core.fields import Choice, Each, Real, Record, Text, Whole
 from ..core.files import replacing
 from ..core.randomness import stream
 from ..data import Dataset, Unpaired
@@ -31,7 +31,8 @@ TYPES = tuple(
     sorted({np.dtype(code).newbyteorder(order).str for code in "?bhilqBHILQefdg" for order in "<>"})
 )
 COLUMN = Record({"rows": Whole(1), "shape": Each(Whole()), "type": Choice(TYPES), "parts": Each(Text(16))})
-FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)})
+UNITS = {"shift": Each(Real()), "scale": Each(Real())}  # of standardised rows
+FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)}, UNITS)
 
 
 # ---- the fingerprint
@@ -64,7 +65,9 @@ def fingerprint(dataset):
         }
         for name, column in dataset.columns.items()
     }
-    return {"classes": _of_classes(dataset.classes), "columns": columns}
+    units = {name: getattr(dataset, name, None) for name in UNITS}
+    units = {name: array.tolist() for name, array in units.items() if array is not None}
+    return {"classes": _of_classes(dataset.classes), "columns": columns} | units
 
 
 def _of_classes(names):
@@ -197,5 +200,7 @@ def _built(arrays, config):
     name, source = f"{len(next(iter(arrays.values()))):,} rows kept in the run", config["source"]
     others = {word: array for word, array in arrays.items() if word not in ("x", "labels")}
     if "x" in arrays and len({len(array) for array in arrays.values()}) == 1:
-        return Dataset(name, arrays["x"], arrays.get("labels"), tuple(config["classes"]), source, others)
+        units = {word: np.array(config["data"][word]) for word in UNITS if word in config["data"]}
+        classes = tuple(config["classes"])
+        return Dataset(name, arrays["x"], arrays.get("labels"), classes, source, others, **units)
     return Unpaired(name, **{word: Dataset(word, array) for word, array in arrays.items()})

@@ -128,7 +128,7 @@ class Recipe:
                 raise ValueError(
                     f"data: expected one of {', '.join(data.names())}, a folder of pictures, or a file of "
                     f"rows, got {recipe.data!r}; name one with --data"
-                    + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data == systems.FOLDER else "")
+                    + (f" ({self.system} {self.preset} has no data)" if self.data == systems.FOLDER else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
         if recipe.test is not None and recipe.hold_out is not None:
@@ -238,6 +238,14 @@ class Recipe:
     def _data(self, split="train", **size):
         size |= {"skip_broken": True} if self.skip_broken else {}
         folder = self.folder and path_of(self.folder)
+        rows = self.data not in data.names() and os.path.isfile(path_of(self.data))
+        if rows:  # the columns of a table may have any units
+            train, part = self._part("train", folder, size), self._part(split, folder, size)
+            return part if part.is_images else data.standardised(part, train)
+        return self._part(split, folder, size)
+
+    def _part(self, split, folder, size):
+        """The training part or the test part of the data, in the units of their files."""
         if split == "test" and self.test:
             return data.load(path_of(self.test), **size)
         if self.hold_out is not None:

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from .. import plot
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..data import is_pictures
+from ..data import in_units, is_pictures
 from ..data.pixels import to_bytes
 from ..layers import Pass
 from ..layers.normalization import pooled
@@ -106,12 +106,12 @@ def names_of(system, dataset):
 
 
 def can_be_drawn(system, dataset):
-    """Whether `picture` can show samples of the system: whether they are pictures or points in the plane.
+    """Whether `picture` can show samples of the system: whether they are pictures or rows of numbers.
 
     The samples have the form of the data's column `system.target`, which is looked at here.
     """
     like = dataset.columns[system.target]
-    return is_pictures(like) or like.shape[1:] == (2,)
+    return is_pictures(like) or like.ndim == 2
 
 
 @may_underflow
@@ -140,7 +140,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):
-        return plot.points(like[:2000], x, title)
+        return plot.points(in_units(sampler.dataset, like[:2000]), in_units(sampler.dataset, x), title)
     images = to_bytes(x, system.pixels)
     given = [to_bytes(column, system.pixels) for column in batch.values() if column.shape == x.shape]
     if given:

@@ -144,7 +144,7 @@ def test_data_choose_the_preset_and_a_preset_shapes_the_data(numgan, tmp_path):
         (["gan", "--preset", "digits", "--data", "nowhere"], ["nowhere", "folder of pictures"]),
         (["gan", "--preset", "digits", "--data", "ring"], ["takes pictures", "points"]),
         (["gan", "--preset", "points", "--data", "digits"], ["takes points", "pictures"]),
-        (["dcgan", "--preset", "half"], ["--data", "none of its own"]),
+        (["dcgan", "--preset", "half"], ["--data", "half has no data"]),
         (["gan", "--loss", "hinges"], ["hinge", "hinges"]),
         (["wgan", "--loss", "hinge"], ["one loss"]),
         (["gan", "--loss", "hinge", "--smooth", "0.9"], ["smoothed"]),

@@ -27,4 +27,6 @@ def standardised(dataset, train=None):
 
 def in_units(dataset, x):
     """The rows x in the units of the data set's file; x itself if the data set is not standardised."""
-    return x if dataset.shift is None else (x * dataset.scale + dataset.shift).astype(x.dtype)
+    if getattr(dataset, "shift", None) is None:  # an Unpaired or Augmented set has none
+        return x
+    return (x * dataset.scale + dataset.shift).astype(x.dtype)

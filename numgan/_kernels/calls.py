@@ -132,8 +132,10 @@ def empty(shape, dtype):
 def measured_peak(itemsize=4):
     """The peak in GFLOP/s: multiply-adds on registers alone, with the current number of threads.
 
-    It is the best of five runs. itemsize is the bytes of a number, 4 or 8. No direct kernel can be faster
-    than this peak.
+    It is the best of five runs. itemsize is the bytes of a number, 4 or 8. No direct kernel (one that does
+    every multiply-add of the definition, unlike Toom-Cook) can be faster. The C code sets products[0] to the
+    multiply-adds of one step of one thread; `sums` only keeps the compiler from leaving out the work. A
+    multiply-add counts as two operations.
     """
     dtype = np.float32 if itemsize == 4 else np.float64
     threads, steps, seconds = num_threads(), 400_000, []

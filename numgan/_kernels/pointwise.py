@@ -110,8 +110,9 @@ def _fold(n, channels):
 def _folded(fold, **arrays):
     """{name: array} for joined rows: `fold` rows of each matrix become one row.
 
-    A matrix (P, C) becomes (P / fold, fold C). A vector (C,) is repeated to (fold C,). All results are
-    contiguous. None stays None.
+    A matrix (P, C) becomes (P / fold, fold C); fold divides P. A vector (C,) becomes `fold` copies of itself,
+    one after the other: (fold C,). All results are contiguous. A contiguous, aligned matrix is not copied, so
+    a kernel can write its result through the view. None stays None.
     """
     folded = {}
     for name, x in arrays.items():

@@ -131,7 +131,11 @@ def _can_record(run):
 
 
 def _equal(one, two):
-    """Whether two results dx have the same bits. An array that records counts as the plain array."""
+    """Whether two results dx are equal in structure, shapes, dtypes and values, without any tolerance.
+
+    They are compared as by `same`: 0.0 equals -0.0, and nan equals nan. An array that records counts as the
+    plain array.
+    """
     plain = partial(mapped, lambda a: a if a is None else np.array(a))
     return same(plain(one), plain(two))
 

@@ -42,9 +42,9 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
 def derivative_in_g(penalty, slow, point):
     """Check the derivatives of a penalty with respect to random input gradients g and random logits y.
 
-    Returns (max_error, notes). The derivatives are v = d penalty / dg, and u = d penalty / dy for a penalty
-    with the methods `on_real` and `on_fake`. D is not used: `point`, a Point, gives the shapes of g and y.
-    slow=False compares random projections.
+    The derivatives are v = d penalty / dg and, for a penalty with the methods `on_real` and `on_fake`, also u
+    = d penalty / dy. D is not used: `point`, a Point, gives the shapes of g and y. slow=False compares random
+    projections. Returns (max_error, notes). Raises GradientError if a derivative is wrong.
     """
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):

@@ -88,10 +88,12 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise an error unless a file `path` can be written: a new one, or in place of an older file.
+    """Raise an error if a file `path` cannot be made or replaced because of its folder or its name.
 
-    FileNotFoundError   the folder of `path` does not exist
+    FileNotFoundError   the folder of `path` does not exist, or is not a folder
     FileExistsError     a link, a pipe, a folder or a device has the name
+
+    Permissions and free space are not tested.
     """
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")

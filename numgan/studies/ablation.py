@@ -57,7 +57,9 @@ def _switched(average=0.0, **switches):
     switches   {name of a switch: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average
 
-    If D judges packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
+    G is always `plane_generator(128)`, with ReLU, as in `_game`. So switches that change G's network have no
+    effect on it (leaky, layer_noise, dropout), and `conditional` and `classify` cannot be used. If D judges
+    packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
     """
     system = points(**{"smooth": 1.0, "noise": 0.0} | switches).with_networks(G=plane_generator(128))
     return replace(system, average=average, batch_size=BATCH * system.packed)
@@ -75,9 +77,10 @@ def _virtual():
 
 
 def _decaying(system, steps):
-    """A copy of the system whose learning rates fall to 0 along a cosine, in a training of `steps` steps.
+    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` steps of training.
 
-    The rate of each network reaches 0 at its last update. A network may have several updates in a step.
+    The cosine of a network has as many steps as the network has updates; there may be several in a training
+    step. Its 0 is just after the last update. Every rate must be a number, not a schedule.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers

@@ -110,10 +110,10 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """{"D(x)": mean, "D(G(z))": mean}, the mean outputs of D in the second half of a run.
+    """{"D(x)": mean, "D(G(z))": mean}: the mean probability "real" that D gives, in the second half of a run.
 
-    run is the OpenRun of a finished training. D(x) is for real samples, D(G(z)) for fakes. The means are over
-    every `every`-th step.
+    run is the OpenRun of a finished training. D(x) is for real samples, D(G(z)) for fakes; both are sigmoids
+    of D's logits, from metrics.jsonl. The means are over the logged steps that are multiples of `every`.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     late = [

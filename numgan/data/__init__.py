@@ -5,7 +5,7 @@
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, splits, standard, pixels, batches, augment, points, digits, idx (one file),
-idx_sets (MNIST and its like), pictures, folder, tables.
+idx_sets (MNIST and its like), pictures, folder, tables, kinds (files of other kinds).
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -22,7 +22,7 @@ from .dataset import Dataset, Feed, Unpaired, is_pictures, paired
 from .digits import SOURCE as DIGITS_SOURCE
 from .digits import load_digits
 from .folder import load_folder, parts
-from .idx_sets import CLASSES, SOURCES, has_part, load_idx, set_in
+from .idx_sets import CLASSES, SOURCES, has_part, is_idx, load_idx, set_in
 from .pictures import convert, pair
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
 from .splits import hold_out
@@ -125,6 +125,11 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
         x, labels = load_idx(name, split, folder)
         return Dataset(name, convert(x, size, channels), labels, CLASSES[name], SOURCES[name])
     if os.path.isfile(name):
+        if is_idx(name):
+            raise ValueError(
+                f"load({text_of(name)!r}): this file holds the pictures or the labels of a set alone; name "
+                f"its folder: load({os.path.dirname(text_of(name)) or os.curdir!r})"
+            )
         x, labels, classes = load_table(name, split)
         source = text_of(name)
         made = Dataset(text_of(os.path.basename(name)), x, labels, classes, f"the file {source}")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core import files
 from ..core.errors import damaged
+from .kinds import ENOUGH, kind_of
 
 ANOTHER = "the file is damaged or is another one: fetch it again"
 broken = partial(damaged, advice=ANOTHER)
@@ -27,26 +28,6 @@ WORDS = {
     "u1": "unsigned bytes", "i1": "signed bytes", ">i2": "16-bit integers", ">i4": "32-bit integers",
     ">f4": "32-bit floats", ">f8": "64-bit floats",
 }  # fmt: skip
-
-# What another kind of file begins with: (its first bytes, its name, what to do with it)
-OTHERS = (
-    (b"PK\x03\x04", "a zip archive", "unpack it, and give the folder of the files in it"),
-    (b"7z\xbc\xaf", "a 7z archive", "unpack it, and give the folder of the files in it"),
-    (b"Rar!", "a rar archive", "unpack it, and give the folder of the files in it"),
-    (b"BZh", "a bzip2 file", "unpack it with bunzip2"),
-    (b"\xfd7zXZ", "an xz file", "unpack it with unxz"),
-    (b"\x93NUMPY", "a NumPy array", "load the .npy file itself: numgan.data.load('FILE.npy')"),
-    (b"\x89HDF", "an HDF5 file", "save its arrays with numpy.savez, and load that file"),
-    (b"MATLAB", "a MATLAB file", "save its arrays with numpy.savez, and load that file"),
-    (b"\x89PNG", "a PNG picture", "give the folder of the pictures as the data"),
-    (b"\xff\xd8\xff", "a JPEG picture", "give the folder of the pictures as the data"),
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
-    (b"\x80\x02", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
-    (b"\x80\x03", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
-    (b"\x80\x04", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
-    (b"\x80\x05", "a Python pickle", "numgan runs no code from files: save the arrays with numpy.savez"),
-)
-PAGE = ("a web page", "the server sent a page in place of the file: open the address in a browser to see it")
 
 
 def read_idx(path, axes, types=("u1",)):
@@ -76,8 +57,8 @@ def read_idx(path, axes, types=("u1",)):
 def _parse(stream, size, axes, types, path):
     """The array in an open stream. size is the length of the file, or None if the stream is unpacked."""
     magic = stream.read(4)
-    word = " or ".join(f"00 00 {_code(kind):02x} {n:02x}" for kind in types for n in axes)
-    wanted = f"the first bytes {word} (IDX, {WORDS[types[0]]}, number of axes {axes[0]})"
+    first = f"00 00 {_code(types[0]):02x} {axes[0]:02x}"
+    wanted = f"the first bytes {first} (IDX, {WORDS[types[0]]}, number of axes {axes[0]})"
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
         raise _another(stream, magic, wanted, path)
     kind, number = TYPES[magic[2]], magic[3]
@@ -117,15 +98,10 @@ def _code(kind):
 
 def _another(stream, magic, wanted, path):
     """The FileFormatError about a file that is no IDX file; it names its kind if that is known."""
-    start = magic + stream.read(600)
-    for first, name, advice in OTHERS:
-        if start.startswith(first):
-            return damaged(path, wanted, f"{magic.hex(' ')}: {name}", advice)
-    if start[257:262] == b"ustar":
-        return damaged(path, wanted, "a tar archive", "unpack it, and give the folder of the files in it")
-    if start.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
-        return damaged(path, wanted, f"{magic.hex(' ')}: {PAGE[0]}", f"{PAGE[1]}, and fetch it again")
-    return broken(path, wanted, magic.hex(" ") or "an empty file")
+    found = kind_of(magic + stream.read(ENOUGH))
+    if found is None:
+        return broken(path, wanted, magic.hex(" ") or "an empty file")
+    return damaged(path, wanted, f"{magic.hex(' ')}: {found[0]}", found[1])
 
 
 def _role(kind, number):
@@ -136,4 +112,7 @@ def _role(kind, number):
         return "MNIST's pictures have this form: are pictures and labels exchanged? Otherwise fetch it again"
     if kind == ">i4" and number == 2:
         return "QMNIST's labels have this form: load the folder as qmnist"
-    return "this file belongs to another set; fetch it again for this one"
+    return (
+        "this file belongs to another set; fetch it again for this one, or save its array with numpy.save "
+        "and load that file"
+    )

@@ -22,6 +22,7 @@ from ..core.errors import FileFormatError
 from ..core.streams import STDERR
 from .digits import load_digits
 from .idx import read_idx
+from .kinds import packed_in
 from .pictures import convert
 
 DIGITS = tuple(string.digits)
@@ -53,6 +54,11 @@ CLASSES = {
     "emnist-byclass": (*DIGITS, *LETTERS, *string.ascii_lowercase),
 }  # fmt: skip
 FIRST = {"emnist-letters": 1}  # the label of the first class; 0 in the other sets
+HOMES = {  # where the publishers of the sets without a mirror offer them
+    "kmnist": "http://codh.rois.ac.jp/kmnist/",
+    "qmnist": "https://github.com/facebookresearch/qmnist",
+    "emnist": "https://www.nist.gov/itl/products-and-services/emnist-dataset",
+}
 MIRRORS = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -78,23 +84,32 @@ SHA256 = {
 
 
 def load_idx(name, split, folder=None):
-    """Load one of the sets SOURCES: pictures (N, H, W, 1) uint8, and labels (N,) int64 from 0.
+    """Load one of the sets SOURCES: pictures (N, H, W, 1 or 3) uint8, and labels (N,) int64 from 0.
 
-    name     the name of a set. With another name than that in the files, the files must have MNIST's names
+    name     the name of a set. With another name than that in the files, the files must have MNIST's names,
+             and no folder of Fashion-MNIST or KMNIST on their way
     split    "train" or "test"
     folder   the folder of the files (see `find`). None: the sub-folder `name` of the folder in the
              environment variable NUMGAN_DATA; if this variable is not set, mnist and fashion-mnist are
              downloaded into cache_folder() and checked by SHA-256
 
-    Ink is 255 and the background 0. It warns if pictures under MNIST's names are stored with rows and columns
-    exchanged, as EMNIST's are; this is undone.
+    Ink is 255 and the background 0. EMNIST stores rows and columns exchanged, and this is undone. A warning
+    is given if digits show the opposite: digits of another set that are stored as EMNIST's are (they are
+    turned too), or digits of EMNIST that are upright in the file (they stay as they are).
 
     FileNotFoundError   a file is not in the folder
     ConnectionError     a file cannot be downloaded
     FileFormatError     the contents of a file are wrong, or there are not as many labels as pictures
     """
     image_path, label_path = (_locate(name, split, what, folder) for what in ("images", "labels"))
-    images, labels = read_idx(image_path, axes=3), _labels(label_path)
+    images, labels = read_idx(image_path, axes=(3, 4)), _labels(label_path)
+    images = images[..., None] if images.ndim == 3 else images
+    if images.shape[3] not in (1, 3):
+        claim = " x ".join(map(str, images.shape))
+        raise FileFormatError(
+            f"{image_path}: expected pictures of 1 or 3 channels, the last axis, got {claim} values; save "
+            "them in this order of axes: rows, height, width, channels"
+        )
     if len(images) != len(labels):
         raise FileFormatError(
             f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, "
@@ -109,25 +124,27 @@ def load_idx(name, split, folder=None):
             f"{row}; " + _likely(name, int(labels.min()), int(labels.max()))
         )
     labels = labels.astype(np.int64) - first
-    if name.startswith("emnist"):
-        images = images.transpose(0, 2, 1)
-    elif name == "mnist" and _lies_on_its_side(images, labels):
-        warnings.warn(
-            f"{image_path}: the digits lie on their sides, as EMNIST stores them; they are turned upright "
-            "(load them as emnist-digits to say so)",
-            stacklevel=2,
-        )
-        images = images.transpose(0, 2, 1)
-    return np.ascontiguousarray(images)[..., None], labels
+    exchanged = name.startswith("emnist")
+    if CLASSES[name][:10] == DIGITS and _lies_on_its_side(images, labels, exchanged):
+        if exchanged:
+            what = "the digits are upright already, not as EMNIST stores them; they are left as they are"
+        else:
+            what = (
+                "the digits lie on their sides, as EMNIST stores them; they are turned upright (load them as "
+                "emnist-digits to say so)"
+            )
+        warnings.warn(f"{image_path}: {what}", stacklevel=2)
+        exchanged = not exchanged
+    return np.ascontiguousarray(images.swapaxes(1, 2) if exchanged else images), labels
 
 
 def _labels(path):
-    """The class numbers in a file of labels: one byte each, or the first of QMNIST's eight columns."""
-    labels = read_idx(path, axes=(1, 2), types=("u1", ">i4"))
-    if labels.ndim == 2 and labels.dtype.kind == "u":
+    """The class numbers in a file of labels: integers of any size, or the first of QMNIST's eight columns."""
+    labels = read_idx(path, axes=(1, 2), types=("u1", "i1", ">i2", ">i4"))
+    if labels.ndim == 2 and labels.dtype.itemsize == 1:
         raise FileFormatError(
-            f"{path}: expected one label for each picture, got {labels.shape[1]} columns of unsigned bytes; "
-            "this file holds no labels"
+            f"{path}: expected one label for each picture, got {labels.shape[1]} columns of bytes; this file "
+            "holds no labels"
         )
     return labels if labels.ndim == 1 else labels[:, 0]
 
@@ -148,16 +165,21 @@ def _likely(name, lowest, highest):
     )
 
 
-def _lies_on_its_side(images, labels):
-    """Whether digits are stored with rows and columns exchanged.
+def _lies_on_its_side(images, labels, exchange):
+    """Whether digits have rows and columns exchanged. Pictures whose labels are above 9 are left out.
 
-    The mean picture of each class is compared with the means of the 8x8 digits, upright and exchanged.
+    images     (N, H, W, C)
+    exchange   True: judge the pictures with rows and columns exchanged
+
+    The mean picture of each class is compared with the means of the 8x8 digits, upright and exchanged. For
+    true digits of MNIST, ten pictures are enough to tell.
     """
     known, their = load_digits("train")
-    upright, exchanged, classes = 0.0, 0.0, np.unique(labels)
+    upright, exchanged, classes = 0.0, 0.0, np.unique(labels[labels < 10])
     for k in classes:
-        mean = images[labels == k][:500].mean(axis=0, dtype=np.float64)
-        small = convert(np.rint(mean).astype(np.uint8)[None, ..., None], (8, 8))[0, ..., 0].astype(np.float64)
+        mean = images[np.flatnonzero(labels == k)[:500]].mean(axis=(0, 3), dtype=np.float64)
+        mean = np.rint(mean.T if exchange else mean).astype(np.uint8)
+        small = convert(mean[None, ..., None], (8, 8))[0, ..., 0].astype(np.float64)
         wanted = known[their == k].mean(axis=0)[..., 0]
         upright += _correlation(small, wanted) / len(classes)
         exchanged += _correlation(small, wanted.T) / len(classes)
@@ -171,11 +193,12 @@ def _correlation(a, b):
 
 
 NAME = re.compile(
-    r"(?P<set>emnist-(?:letters|digits|mnist|balanced|bymerge|byclass)-|qmnist-|kmnist-|fashion-mnist-|)"
-    r"(?P<part>train|t10k|test)[-_.](?P<what>images|labels)[-_.]idx\d(?:[-_.](?:ubyte|int))?(?P<zip>\.gz)?",
+    r"(?P<set>emnist[-_.](?:letters|digits|mnist|balanced|bymerge|byclass)|qmnist|kmnist|fashion[-_.]?mnist|"
+    r"mnist|)[-_.]?(?P<part>train|t10k|test)[-_.](?P<what>images|labels)[-_.]idx\d(?:[-_.](?:ubyte|int))?"
+    r"(?: ?\(\d+\))?(?P<zip>\.gz)?(?: ?\(\d+\))?",  # a browser adds (1) to the name of a second download
     re.IGNORECASE,
 )
-ALIKE = ("mnist", "fashion-mnist", "kmnist")  # sets whose files have the same names
+NAMELESS = ("raw", "gzip", ".", "")  # folders whose names say nothing about the set
 DEPTH, FOLDERS = 4, 300  # folders below the given one that are looked into
 
 
@@ -183,25 +206,44 @@ def find(folder):
     """The IDX files below `folder`: {(set, split, "images" or "labels"): path}.
 
     set is the name in the file's name, such as "emnist-letters". Files with MNIST's names are those of
-    fashion-mnist or kmnist if a folder on their way has such a name, otherwise those of mnist. If a file is
-    there twice, the gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
+    fashion-mnist or kmnist if a folder on their way has such a name, otherwise those of mnist. The way begins
+    with `folder`, or with the folder around it if its name is raw or gzip. If a file is there twice, the
+    gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
     """
-    found, seen = {}, 0
-    root = str(folder)
-    for place, folders, names in os.walk(root):
-        seen += 1
-        if place.count(os.sep) - root.count(os.sep) >= DEPTH or seen >= FOLDERS:
+    found, root = {}, os.path.abspath(folder)
+    above = os.path.dirname(root) if os.path.basename(root).lower() in NAMELESS else root
+    for seen, (place, folders, names) in enumerate(os.walk(root, followlinks=True), 1):
+        inside = os.path.relpath(place, root)
+        depth = 0 if inside == os.curdir else inside.count(os.sep) + 1
+        if depth >= DEPTH or seen >= FOLDERS:
             folders.clear()
         folders.sort()
-        way = re.sub("[-_ ]", "", os.path.join(os.path.basename(root), os.path.relpath(place, root)).lower())
-        unnamed = "fashion-mnist" if "fashion" in way else "kmnist" if "kmnist" in way else "mnist"
+        unnamed = _set_of(os.path.join(os.path.basename(above), os.path.relpath(place, above)))
         for name in names:
             match = NAME.fullmatch(name)
             if match:
+                word = re.sub("[-_.]", "-", match["set"].lower()).replace("fashionmnist", "fashion-mnist")
                 split = "train" if match["part"].lower() == "train" else "test"
-                key = match["set"].lower().rstrip("-") or unnamed, split, match["what"].lower()
-                found.setdefault(key, []).append((place.count(os.sep), match["zip"] is None, place, name))
+                key = word if word not in ("", "mnist") else unnamed, split, match["what"].lower()
+                found.setdefault(key, []).append((depth, match["zip"] is None, place, name))
     return {key: Path(*min(paths)[2:]) for key, paths in found.items()}
+
+
+def _set_of(way):
+    """The set of files with MNIST's names. The last folder on their `way` whose name says it counts."""
+    for name in reversed(way.lower().split(os.sep)):
+        name = re.sub("[-_ ]", "", name)
+        for word, said in (("fashion", "fashion-mnist"), ("kmnist", "kmnist"), ("kuzushiji", "kmnist")):
+            if word in name:
+                return said
+        if "mnist" in name:
+            break
+    return "mnist"
+
+
+def is_idx(path):
+    """Whether the file `path` has the name of one of the files of such a set."""
+    return NAME.fullmatch(os.path.basename(path)) is not None
 
 
 def set_in(folder):
@@ -213,7 +255,7 @@ def set_in(folder):
     if len(names) > 1:
         raise ValueError(
             f"{folder}: expected the files of one set, got those of {' and '.join(names)}; name one: "
-            f"load({names[0]!r}, folder={str(folder)!r})"
+            f"load({names[0]!r}, folder={str(folder)!r}), or --data {names[0]} --folder {folder}"
         )
     return names[0] if names else None
 
@@ -237,12 +279,16 @@ def _locate(name, split, what, folder):
     else:
         raise FileNotFoundError(f"load({name!r}): numgan does not download this set; {_by_hand(name)}")
     found = find(place) if place.is_dir() else {}
-    for word in (name, *ALIKE):
+    for word in (name, "mnist"):
         if (word, split, what) in found:
             return found[word, split, what]
     file = _names(name, split)[what == "labels"]
     others = sorted({word for word, *_ in found} - {name})
     got = "no such folder" if not place.is_dir() else f"files of {', '.join(others)}" if others else "neither"
+    if others:
+        otherwise += f"; or load those with load({others[0]!r}, folder=...)"
+    elif place.is_dir():
+        got += packed_in(os.listdir(place))
     raise FileNotFoundError(
         f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), got {got}; "
         f"{_by_hand(name)}{otherwise}"
@@ -294,7 +340,7 @@ def _by_hand(name):
     if os.path.isdir(name):
         return f"for the folder {name} that is here, write {os.path.join(os.curdir, name)}"
     files = ", ".join(f"{file}.gz" for split in FILES for file in _names(name, split))
-    source = f"from {MIRRORS[name]}" if name in MIRRORS else "from the publisher of the set"
+    source = f"from {MIRRORS.get(name) or HOMES[name.partition('-')[0]]}"
     return (
         f"put {files} {source} into a folder F and call load({name!r}, folder=F), "
         f"or into a sub-folder {name} of the folder that NUMGAN_DATA names"

@@ -115,6 +115,20 @@ def test_digits_on_their_sides_are_turned_with_a_warning_and_upright_ones_are_no
         assert np.array_equal(load("mnist", split, folder=tmp_path).x[..., 0], x)
 
 
+@real
+@pytest.mark.parametrize("part", ["digits", "mnist", "balanced", "byclass"])
+def test_emnists_digits_that_are_upright_already_stay_so_with_a_warning(tmp_path, part, monkeypatch):
+    monkeypatch.setenv("NUMGAN_DATA", REAL)
+    known = load("mnist", "test")
+    x, y = known.x[:100, ..., 0], known.labels[:100].astype(np.uint8)
+    names = [f"emnist-{part}-test-{what}-ubyte" for what in ("images-idx3", "labels-idx1")]
+    put(tmp_path, names, x.transpose(0, 2, 1), y)
+    assert np.array_equal(load(tmp_path, "test").x[..., 0], x)
+    put(tmp_path, names, x, y)
+    with pytest.warns(UserWarning, match="upright already, not as EMNIST stores them"):
+        assert np.array_equal(load(tmp_path, "test").x[..., 0], x)
+
+
 def test_noise_and_clothes_are_not_turned(tmp_path):
     put(tmp_path, PAIRS.values())
     with warnings.catch_warnings():
@@ -141,12 +155,53 @@ def test_qmnists_first_column_is_the_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "folder, name", [("FashionMNIST/raw", "fashion-mnist"), ("KMNIST/raw", "kmnist"), ("x", "mnist")]
+    "folder, name",
+    [
+        ("FashionMNIST/raw", "fashion-mnist"),
+        ("fashion_mnist", "fashion-mnist"),
+        ("KMNIST/raw", "kmnist"),
+        ("kuzushiji/MNIST", "mnist"),
+        ("EMNIST/raw", "mnist"),
+        ("x", "mnist"),
+    ],
 )
-def test_mnists_names_in_a_folder_with_another_name(tmp_path, folder, name):
-    put(tmp_path / folder, PAIRS.values())
-    found = load(tmp_path)
-    assert found.name == name and found.classes == idx_sets.CLASSES[name]
+def test_mnists_names_in_a_folder_with_another_name(tmp_path, folder, name, monkeypatch):
+    place = put(tmp_path / folder, PAIRS.values())
+    for way in (tmp_path, place, f"{place}/", place.parent):
+        found = load(way)
+        assert found.name == name and found.classes == idx_sets.CLASSES[name]
+    monkeypatch.chdir(place)
+    assert load(".").name == name
+
+
+def test_clothes_are_not_loaded_as_digits(tmp_path):
+    place = put(tmp_path / "FashionMNIST" / "raw", PAIRS.values())
+    for folder in (place, tmp_path):
+        with pytest.raises(
+            FileNotFoundError, match="got files of fashion-mnist; .*load those with load.'fashion-mnist'"
+        ):
+            load("mnist", folder=folder)
+
+
+def test_linked_folders_are_looked_into(tmp_path):
+    put(tmp_path / "store", PAIRS.values())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "MNIST").symlink_to(tmp_path / "store", target_is_directory=True)
+    (tmp_path / "store" / "loop").symlink_to(tmp_path / "data", target_is_directory=True)
+    assert np.array_equal(load("mnist", folder=tmp_path / "data").labels, Y)
+
+
+def test_an_archive_that_is_not_unpacked_is_named(tmp_path):
+    (tmp_path / "gzip.zip").write_bytes(b"PK")
+    for name in ("emnist-letters", "mnist"):
+        with pytest.raises(FileNotFoundError, match="got neither; unpack 'gzip.zip' first; put .* from http"):
+            load(name, folder=tmp_path)
+
+
+def test_one_file_of_a_set_is_no_set(tmp_path):
+    put(tmp_path, PAIRS.values())
+    with pytest.raises(ValueError, match="pictures or the labels of a set alone; name its folder: load"):
+        load(tmp_path / PAIRS["images"])
 
 
 def test_two_sets_in_one_folder_are_an_error_that_names_both(tmp_path):
@@ -195,6 +250,46 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind, pack):
     with pytest.raises(FileFormatError, match=f"{kind}.*{advice}") as caught:
         load("mnist", folder=tmp_path)
     assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content, kind, advice",
+    [
+        (b'{"message": "Not Found"}', "text, '{", "the server sent it"),
+        (b"Error 404\n", "text, 'Error 404", "the server sent it"),
+        (b"\xef\xbb\xbf\n<!-- a page --><html>", "a web page", "the server sent it"),
+        (b"<Error><Code>AccessDenied</Code>", "a web page", "the server sent it"),
+        (gzip.compress(gzip.compress(idx_file(X))), "a gzip file", "unpack it with gunzip"),
+        (b"PAR1" + bytes(40), "a Parquet file", "numpy.savez"),
+    ],
+)
+def test_what_a_server_or_a_program_left_in_place_of_the_file_is_named(tmp_path, content, kind, advice):
+    put(tmp_path, PAIRS.values())
+    (tmp_path / PAIRS["images"]).write_bytes(content)
+    with pytest.raises(FileFormatError, match=f"{kind}.*{advice}") as caught:
+        load("mnist", folder=tmp_path)
+    assert "damaged" not in str(caught.value)
+
+
+def test_integers_of_any_size_are_labels(tmp_path):
+    for code, kind in ((9, "i1"), (11, ">i2"), (12, ">i4")):
+        put(tmp_path, PAIRS.values())
+        content = bytes([0, 0, code, 1]) + len(Y).to_bytes(4, "big") + Y.astype(kind).tobytes()
+        (tmp_path / PAIRS["labels"]).write_bytes(content)
+        assert np.array_equal(load(tmp_path).labels, Y)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_may_have_an_axis_of_channels(tmp_path, channels):
+    x = draw(0, 256, (20, 28, 24, channels), np.uint8)
+    put(tmp_path, PAIRS.values(), x)
+    assert np.array_equal(load(tmp_path).x, x)
+    names = ("emnist-digits-train-images-idx3-ubyte", "emnist-digits-train-labels-idx1-ubyte")
+    put(tmp_path / "emnist", names, x)
+    assert np.array_equal(load("emnist-digits", folder=tmp_path).x, x.transpose(0, 2, 1, 3))
+    put(tmp_path, PAIRS.values(), x.transpose(0, 3, 1, 2)[:, :, :, :5])
+    with pytest.raises(FileFormatError, match=f"expected pictures of 1 or 3 channels.*got 20 x {channels} x"):
+        load("mnist", folder=tmp_path)
 
 
 def test_a_cut_download_is_damaged(tmp_path):

@@ -1,0 +1,69 @@
+"""The kind of a file that is not what a loader expects: from its first bytes, or from its name."""
+
+import os
+import re
+
+UNPACK = "unpack it, and name the folder of the files in it"
+ARRAYS = "save its arrays with numpy.savez, and load that file"
+NO_CODE = "numgan runs no code from files: save the arrays with numpy.savez"
+PICTURES = "give the folder of the pictures as the data"
+
+STARTS = (  # (the first bytes, the kind, what to do with such a file)
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"7z\xbc\xaf", "a 7z archive", UNPACK),
+    (b"Rar!", "a rar archive", UNPACK),
+    (b"\x1f\x8b", "a gzip file", "unpack it with gunzip"),
+    (b"\x1f\x9d", "a file of compress", "unpack it with uncompress"),
+    (b"BZh", "a bzip2 file", "unpack it with bunzip2"),
+    (b"\xfd7zXZ", "an xz file", "unpack it with unxz"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", "unpack it with unzstd"),
+    (b"\x93NUMPY", "a NumPy array", "load the .npy file itself: numgan.data.load('FILE.npy')"),
+    (b"\x89HDF", "an HDF5 file", ARRAYS),
+    (b"MATLAB", "a MATLAB file", ARRAYS),
+    (b"PAR1", "a Parquet file", ARRAYS),
+    (b"\x89PNG", "a PNG picture", PICTURES),
+    (b"\xff\xd8\xff", "a JPEG picture", PICTURES),
+    (b"GIF8", "a GIF picture", PICTURES),
+    (b"%PDF", "a PDF document", "save its pictures as PNG files"),
+    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
+    *((bytes([0x80, number]), "a Python pickle", NO_CODE) for number in (2, 3, 4, 5)),
+)
+PAGE = re.compile(rb"<(html|!doctype|\?xml|!--|head|body|error)", re.IGNORECASE)
+SENT = "the server sent it in place of the file: open the address in a browser to see it, and fetch it again"
+ENOUGH = 600  # so many bytes from the start of a file show its kind
+
+PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar", ".xz", ".bz2", ".zst")
+CODE = (".pt", ".pth", ".pkl", ".pickle")
+
+
+def kind_of(start):
+    """(kind, advice) of a file with the first bytes `start`, at least ENOUGH; None if the kind is unknown."""
+    for first, kind, advice in STARTS:
+        if start.startswith(first):
+            return kind, advice
+    if start[257:262] == b"ustar":
+        return "a tar archive", UNPACK
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if PAGE.match(text):
+        return "a web page", SENT
+    words = text[:40].decode("ascii", "replace")
+    if (
+        words
+        and all(letter.isprintable() or letter in "\r\n\t" for letter in words)
+        and "\ufffd" not in words
+    ):
+        return f"text, {words!r}", SENT
+    return None
+
+
+def packed_in(names):
+    """An advice about the first archive or pickle among the names of files, after "; "; "" if there is none.
+
+    A folder may hold the archive that was downloaded, and not yet its files.
+    """
+    for name in sorted(names):
+        if name.lower().endswith(PACKED):
+            return f"; unpack {os.path.basename(name)!r} first"
+        if name.lower().endswith(CODE):
+            return f"; {os.path.basename(name)!r} is no data for numgan: it runs no code from files"
+    return ""

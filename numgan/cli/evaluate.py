@@ -101,7 +101,7 @@ def add(commands):
         "--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)"
     )
     sub.add_argument(
-        "--folder", metavar="DIR", help="the folder with the IDX files of mnist or fashion-mnist"
+        "--folder", metavar="DIR", help="the folder with the IDX files of mnist or a set like it"
     )
 
     sub = command(

@@ -42,6 +42,11 @@ def text_of(path):
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
+def shown(path):
+    """A path as one line of text for a message: control characters, such as a newline, are escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text_of(path))
+
+
 def path_of(text):
     """The path, for this process and its locale, whose text is `text`. The inverse of `text_of`."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))

@@ -160,7 +160,7 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
     if file := table_in(name):
         return load(file, split, size=size, channels=channels)
     found = parts(name)
-    if split == "test" and not found:
+    if split == "test" and "test" not in found:
         raise NoTestPart(
             f"load({str(name)!r}): a folder of pictures without sub-folders train and test has no split "
             f"{split!r}; load the sub-folder that holds that part"

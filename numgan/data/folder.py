@@ -6,6 +6,7 @@ run them), and formats that Pillow recognises but cannot decode.
 """
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..core.errors import FileFormatError
-from ..core.files import text_of
+from ..core.files import shown, text_of
 from ..core.streams import STDERR
+from .kinds import packed_in
 from .order import natural
-from .pictures import fit, flatten, is_grey, opened
+from .pictures import declared_white, fit, flatten, is_grey, opened
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 SIZE = 64  # height and width for pictures of several sizes
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 NAMED = 10  # so many broken files are named in a message
-DEPTHS = (10, 12, 14)  # numbers of bits that data in 16-bit files may have
+DEPTHS = (8, 10, 12, 14)  # numbers of bits that data in 16-bit files may have
+DARK = 64  # colours of at most 14 bits, in 16-bit files, are below 64 in the upper 8 bits that Pillow reads
+DEEP_COLOURS = re.compile("'(RGB[AXa]?|LA);16")  # Pillow's names of such pixels in a file
+NOTES = ("readme", "license")  # how the names of files begin that describe a set
 PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "val"
 )
@@ -44,22 +49,26 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     first-level sub-folders with pictures are the classes, in natural order: 2 before 10. If any picture is
     directly in `folder`, None is returned for the labels and () for the class names. Transparent pixels are
     shown on white, and the EXIF orientation is applied. Only the first frame of an animation is used. If all
-    values of all 16-bit pictures are below 2^10, 2^12 or 2^14, the white of this depth is their white,
-    and a warning says so.
+    values of all 16-bit grey pictures are below 2^8, 2^10, 2^12 or 2^14, the white of this depth is their
+    white, and a warning says so; the depth that a PGM or TIFF file declares is used without a warning. A
+    warning also tells of 16-bit colours that are as dark, and of classes of `like` without a test picture.
 
     FileNotFoundError   there is no picture
-    FileFormatError     pictures cannot be read; the message has their paths. Or all pictures of a class are
-                        broken, or a class is not one of `like`
+    FileFormatError     pictures cannot be read; the message has their paths. Or a sub-folder has files but no
+                        picture, all pictures of a class are broken, or a class is not one of `like`
     OSError             a sub-folder cannot be read
     """
     folder = Path(folder)
     formats = _formats()
     files, broken = _pictures(folder, formats), {}
-    kinds = _looked(files if like is None else _pictures(Path(like), formats), formats, broken)
+    if like is None:
+        kinds = _looked(files, formats, broken)
+    else:  # broken files of the training part are named when that part is loaded
+        kinds = _looked(_pictures(Path(like), formats), formats, {})
     if size is None:
-        sizes = {upright for upright, _, _ in kinds.values()}
+        sizes = {upright for upright, *_ in kinds.values()}
         size = sizes.pop() if len(sizes) == 1 else (SIZE, SIZE)
-    channels = channels or (1 if all(grey for _, grey, _ in kinds.values()) else 3)
+    channels = channels or (1 if all(grey for _, grey, *_ in kinds.values()) else 3)
     white = _white(folder, kinds)
     rows = []
     for path in _with_bar([path for path in files if path not in broken], "reading"):
@@ -89,16 +98,23 @@ def _classes(folder, good, files, like, formats):
     if None in known:
         return None, ()
     classes = tuple(sorted(known, key=natural))
-    for name in names:
-        if name not in known:
-            raise FileFormatError(
-                f"{folder}: expected the classes of {like} ({', '.join(classes)[:200]}), got {name!r}; "
-                "rename the folder, or remove it"
-            )
-    if like is None and (lost := known - set(names)):
+    lost = known - set(names)
+    if other := sorted(set(names) - known, key=natural):
         raise FileFormatError(
-            f"{folder}: all pictures of the class {sorted(lost, key=natural)[0]!r} are broken; repair one of "
-            "them, or remove the folder"
+            f"{shown(folder)}: expected the classes of {shown(like)} "
+            f"({', '.join(map(shown, classes))[:200]}), got {', '.join(map(repr, other[:NAMED]))}; rename "
+            "the folder, or remove it"
+        )
+    if like is not None and lost:
+        missing = ", ".join(map(repr, sorted(lost, key=natural)[:NAMED]))
+        warnings.warn(
+            f"{shown(folder)}: this part has no picture of the class {missing}, which {shown(like)} has",
+            stacklevel=4,
+        )
+    if like is None and lost:
+        raise FileFormatError(
+            f"{shown(folder)}: all pictures of the class {sorted(lost, key=natural)[0]!r} are broken; repair "
+            "one of them, or remove the folder"
         )
     return np.array([classes.index(name) for name in names], np.int64), classes
 
@@ -111,41 +127,54 @@ def _class_of(path, folder):
 
 def _report(folder, files, good, broken, skip):
     """Raise FileFormatError about broken pictures, or warn of them if `skip`. Both name the first ten."""
+    path, first = next(iter(broken.items()))
     if len(broken) == 1 and not skip:
-        raise FileFormatError(f"{next(iter(broken.values()))}, or leave it out with --skip-broken")
-    paths = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in broken]
-    rest = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
-    names = ", ".join(map(text_of, paths[:NAMED])) + rest
+        raise FileFormatError(f"{first}, or leave it out with --skip-broken")
+    rest = f" and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
+    names = ", ".join(shown(path.relative_to(folder)) for path in list(broken)[:NAMED]) + rest
+    names += f" ({shown(path.name)}: {first.__cause__})"
     if not skip:
         raise FileFormatError(
-            f"{folder}: {len(broken):,} of {len(files):,} files are no whole pictures: {names}; repair or "
-            "remove them, or leave them out with --skip-broken (skip_broken=True)"
+            f"{shown(folder)}: {len(broken):,} of {len(files):,} files are no whole pictures: {names}; "
+            "repair or remove them, or leave them out with --skip-broken (skip_broken=True)"
         )
     if not good:
         raise FileFormatError(
-            f"{folder}: all {len(files):,} pictures are broken: {names}; name another folder"
+            f"{shown(folder)}: all {len(files):,} pictures are broken: {names}; name another folder"
         )
-    warnings.warn(f"{folder}: {len(broken):,} of {len(files):,} files are left out: {names}", stacklevel=4)
+    warnings.warn(
+        f"{shown(folder)}: {len(broken):,} of {len(files):,} files are left out: {names}", stacklevel=4
+    )
 
 
 def parts(folder):
     """{"train": path, "test": path} of a folder whose sub-folders are these parts; {} for another folder.
 
     The names may also be training and testing; val, valid or validation stands for a missing test part. Upper
-    and lower case are equal. There must be a part for training, another one, and no other sub-folder.
+    and lower case are equal. There must be a part for training, and no other sub-folder; "test" may be
+    missing. If the folder holds nothing but one other sub-folder, the parts are looked for in that one.
     """
-    found = {}
+    found, inside, files = {}, {}, False
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or not entry.is_dir():
-                continue
-            part = PARTS.get(entry.name.lower())
-            if part is None or part in found:
-                return {}
-            found[part] = entry.path
+            if _visible(entry.name):
+                files |= not entry.is_dir()
+                inside |= {entry.name: entry} if entry.is_dir() else {}
+    for name, entry in inside.items():
+        part = PARTS.get(name.lower())
+        if part is None and len(inside) == 1 and not files and not entry.is_symlink():
+            return parts(entry.path)
+        if part is None or part in found:
+            return {}
+        found[part] = entry.path
     if "val" in found:
         found.setdefault("test", found["val"])
-    return {word: found[word] for word in ("train", "test")} if found.keys() >= {"train", "test"} else {}
+    return {word: found[word] for word in ("train", "test") if word in found} if "train" in found else {}
+
+
+def _visible(name):
+    """Whether a file or folder is part of the data: it is not hidden, nor made by an archive program."""
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _formats():
@@ -158,10 +187,11 @@ def _pictures(folder, formats):
 
     Names that begin with a dot are left out. Links to folders are followed. Each first-level sub-folder
     enters a folder once, so that links between classes lose no picture and loops of links end. Raises
-    FileNotFoundError if there is no such file, OSError if a folder cannot be read.
+    FileNotFoundError if there is no such file, FileFormatError if some of the first-level sub-folders have
+    pictures and another one has only other files, OSError if a folder cannot be read.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
-    found, others, entered = [], 0, set()
+    found, others, entered, without = [], [], set(), {}
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         first = Path(place).relative_to(folder).parts[:1]
         here = first, os.path.realpath(place)
@@ -169,14 +199,27 @@ def _pictures(folder, formats):
             folders.clear()
             continue
         entered.add(here)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        mine = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
+        folders[:] = sorted(filter(_visible, folders))
+        mine = [name for name in names if _visible(name) and Path(name).suffix.lower() in suffixes]
         found += [Path(place, name) for name in mine]
-        others += len(names) - len(mine)
+        rest = set(names) - set(mine)
+        others += rest
+        rest = {name for name in rest if _visible(name) and not name.lower().startswith(NOTES)}
+        without.setdefault(first, set()).update(rest)
     if not found:
         raise FileNotFoundError(
-            f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
-            f"found none among {others:,} files; name another folder, or check the files' suffixes"
+            f"{shown(folder)}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
+            f"found none among {len(others):,} files; name another folder, or check the files' suffixes"
+            + packed_in(others)
+        )
+    firsts = {path.relative_to(folder).parts[:-1][:1] for path in found}
+    bare = {first: rest for first, rest in without.items() if rest and first not in firsts}
+    if () not in firsts and bare.keys() - {()}:
+        (first,), rest = min(item for item in bare.items() if item[0])
+        raise FileFormatError(
+            f"{shown(folder)}: expected pictures in every sub-folder, got only other files in "
+            f"{shown(first)!r}, such as {shown(min(rest))}; convert them to pictures, or move the folder"
+            + packed_in(rest)
         )
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
@@ -198,36 +241,48 @@ def _looked(files, formats, broken):
     """{path: ((height, width), whether the picture is grey, its largest value or None)} of the pictures.
 
     height and width are those after the rotation that the file's EXIF tag asks for. The largest value is that
-    of a picture of 16 bits; of other pictures only the header is read, if possible. A file that is no picture
-    is put into the dict `broken`, with the error.
+    of a picture of 16 bits whose file does not declare its white; for colours it is the largest of the upper
+    8 bits. Of other pictures only the header is read, if possible. A file that is no picture is put into the
+    dict `broken`, with the error.
     """
     found = {}
     for path in _with_bar(files, "looking"):
         try:
             with opened(path, formats) as image:
                 width, height = image.size
+                deep = DEEP_COLOURS.search(str(image.tile))  # before getexif, which may decode the picture
                 turned = image.getexif().get(0x0112, 1) in SIDEWAYS
-                deep = image.mode.startswith("I")
-                largest = int(np.asarray(image).max(initial=0)) if deep else None
-                found[path] = (width, height) if turned else (height, width), is_grey(image), largest
+                size, grey, largest = (width, height) if turned else (height, width), is_grey(image), None
+                if image.mode.startswith("I") and declared_white(image) is None:
+                    largest = int(np.asarray(image).max(initial=0))
+                elif deep:
+                    largest = int(np.asarray(image.convert("RGB")).max(initial=0))
+                found[path] = size, grey, largest
         except FileFormatError as error:
             broken[path] = error
     return found
 
 
 def _white(folder, kinds):
-    """The white of the folder's 16-bit pictures. It warns if their values have fewer bits than 16.
+    """The white of the folder's 16-bit grey pictures. It warns if 16-bit values have fewer bits than 16.
 
     kinds   the dict of `_looked`
     """
-    largest = [value for _, _, value in kinds.values() if value is not None]
-    top = max(largest, default=65535)
+    colours = [value for _, grey, value in kinds.values() if value is not None and not grey]
+    if colours and 0 < max(colours) < DARK:
+        warnings.warn(
+            f"{shown(folder)}: the 16-bit colours are nearly black: of 255, no value is above "
+            f"{max(colours)}; if they are data of 10, 12 or 14 bits, multiply them to fill 16 bits, or save "
+            "them with 8 bits",
+            stacklevel=4,
+        )
+    top = max([value for _, grey, value in kinds.values() if value is not None and grey], default=65535)
     bits = next((bits for bits in DEPTHS if 0 < top < 2**bits), 16)
     if bits == 16:
         return 65535
     warnings.warn(
-        f"{folder}: no value of the 16-bit pictures is above {top:,}: they are read as pictures of {bits} "
-        f"bits, with {2**bits - 1:,} as white",
+        f"{shown(folder)}: no value of the 16-bit pictures is above {top:,}: they are read as pictures of "
+        f"{bits} bits, with {2**bits - 1:,} as white",
         stacklevel=4,
     )
     return 2**bits - 1

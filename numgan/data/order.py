@@ -6,4 +6,7 @@ import re
 def natural(word):
     """The key by which names are sorted in natural order: sorted(words, key=natural)."""
     parts = re.findall(r"[0-9]+|[^0-9]+", word)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], word
+    # The number of digits comes first: the longer number is the larger one, however long both are.
+    numbers = [part.lstrip("0") if part.isdecimal() else None for part in parts]
+    keys = zip(numbers, parts, strict=True)
+    return [(1, 0, part) if number is None else (0, len(number), number) for number, part in keys], word

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from operator import index
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core import files
 from ..core.errors import FileFormatError
+from .kinds import ENOUGH, kind_of
 
 MOST = 1 << 25  # largest number of pixels of one picture: more than a camera's 30 million; 134 MB in colour
+BITS = 258  # the tag BitsPerSample of TIFF
 GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour; modes like I;16 are grey too
 
 
@@ -30,10 +32,35 @@ def opened(path, formats):
                     raise Image.DecompressionBombError(f"{image.width:,} x {image.height:,} pixels")
                 yield image
         except Exception as error:  # Pillow's decoders raise many types
+            got = f"{type(error).__name__}: {error}"
+            if isinstance(error, UnidentifiedImageError):
+                got = f"{type(error).__name__}: {_kind(file)}"
             raise FileFormatError(
-                f"{path}: expected a picture that Pillow reads, of at most {MOST:,} pixels, "
-                f"got {type(error).__name__}: {error}; repair the file or remove it from the folder"
+                f"{files.shown(path)}: expected a picture that Pillow reads, of at most {MOST:,} pixels, "
+                f"got {got}; repair the file or remove it from the folder"
             ) from error
+
+
+def _kind(file):
+    """What an open file is that is no picture, in a few words."""
+    file.seek(0)
+    start = file.read(ENOUGH)
+    kind, _ = (
+        kind_of(start) or ("no kind of picture that Pillow knows", "") if start else ("an empty file", "")
+    )
+    return kind
+
+
+def declared_white(image):
+    """The white of a 16-bit grey Pillow image if its file declares it, otherwise None.
+
+    Pillow itself brings PGM files of any maxval, and JPEG 2000 files of any depth, to 65535. A TIFF file
+    declares the bits of a value.
+    """
+    if image.format in ("PPM", "JPEG2000"):
+        return 65535
+    bits = image.tag_v2.get(BITS, (16,))[0] if image.format == "TIFF" else 16
+    return 2**bits - 1 if bits < 16 else None
 
 
 def is_grey(image):
@@ -59,9 +86,11 @@ def flatten(image, white=65535):
     """Convert a Pillow image of any mode to an opaque upright image of mode "L" (grey) or "RGB".
 
     The EXIF orientation is applied. Transparent pixels are shown on white. A 16-bit grey value v becomes
-    round(255 v / white); `white` is below 65535 for 12-bit data in a 16-bit file. Raises ValueError for
-    pixels without a defined range: floating point, or integers outside 0..65535.
+    round(255 v / white); `white` is below 65535 for 12-bit data in a 16-bit file, and a white that the file
+    declares goes before it. Raises ValueError for pixels without a defined range: floating point, or integers
+    outside 0..65535.
     """
+    white = declared_white(image) or white
     image = ImageOps.exif_transpose(image)
     target = "L" if is_grey(image) else "RGB"
     if image.mode == "F":

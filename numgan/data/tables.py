@@ -18,6 +18,7 @@ import numpy as np
 from ..core.arrays import MOST, array_of, expect_directory, load_array
 from ..core.errors import FileFormatError, NoTestPart, damaged
 from ..core.files import opened, read
+from .kinds import packed_in
 from .order import natural
 
 ARRAYS, TEXTS = (".npy", ".npz"), (".csv", ".tsv", ".txt")
@@ -49,7 +50,8 @@ def load_table(path, split="train"):
     path = os.fspath(path)
     suffix = os.path.splitext(path.lower().removesuffix(".gz"))[1]
     if suffix not in ARRAYS + TEXTS:
-        how = f"; convert it: {OTHERS[suffix]}" if suffix in OTHERS else "; convert it to one of them"
+        how = f"; convert it: {OTHERS[suffix]}" if suffix in OTHERS else packed_in([path])
+        how = how or "; convert it to one of them"
         raise FileFormatError(
             f"{path}: expected a file {', '.join(ARRAYS + TEXTS)}, got {suffix or 'no suffix'}{how}"
         )

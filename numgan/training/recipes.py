@@ -63,7 +63,7 @@ class Recipe:
         "a set from `numgan data`, a folder of pictures (sub-folders are classes), or a file",
         "NAME|PATH",
     )
-    folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or fashion-mnist", "DIR")
+    folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or a set like it", "DIR")
     test: str | None = option(
         Maybe(PATH), "held-out data for judge and evaluate: a file or folder as for --data", "PATH"
     )

@@ -1,7 +1,9 @@
 """Folders of pictures as people have them: links, parts, broken files, 12-bit data, and names of classes."""
 
 import os
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -134,7 +136,7 @@ def test_a_recipe_leaves_broken_pictures_out(tmp_path):
         assert len(Recipe("gan", "digits", str(tmp_path), skip_broken=True).resolve().load()) == 3
 
 
-@pytest.mark.parametrize("bits, top", [(10, 900), (12, 4095), (12, 2100), (14, 16000)])
+@pytest.mark.parametrize("bits, top", [(8, 200), (10, 900), (12, 4095), (12, 2100), (14, 16000)])
 def test_data_of_fewer_bits_in_files_of_16_are_noticed(tmp_path, bits, top):
     for i, value in enumerate((top, top // 2)):
         Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / f"{i}.png")
@@ -161,7 +163,11 @@ def test_train_and_test_are_parts_and_no_classes(tmp_path, train, test):
     fill(tmp_path / test / "x", 2, size=(5, 7))
     fill(tmp_path / test / "9", 1, size=(5, 7))
     assert sorted(parts(tmp_path)) == ["test", "train"]
-    one, two = load(tmp_path), load(tmp_path, "test")
+    one = load(tmp_path)
+    with pytest.warns(
+        UserWarning, match=f"{test}: this part has no picture of the class '10', which .*{train} has"
+    ):
+        two = load(tmp_path, "test")
     assert one.classes == two.classes == ("9", "10", "x") and len(one) == 9
     assert two.labels.tolist() == [0, 2, 2] and two.sample_shape == one.sample_shape == (8, 8, 1)
 
@@ -192,3 +198,150 @@ def test_odd_names_of_classes(tmp_path):
         fill(tmp_path / name, 1)
     found = load(tmp_path)
     assert sorted(found.classes) == sorted(("a\nb", "日本", "c,d", "$x_1$"))
+
+
+def bytes_of(values):
+    return np.array(values, ">u2").tobytes()
+
+
+def tiff(values, bits):
+    """A grey TIFF of one row whose values have so many bits, 8 to 16, one after the other."""
+    line = "".join(format(value, f"0{bits}b") for value in values)
+    line += "0" * (-len(line) % 16)
+    data = bytes(int(line[k : k + 8], 2) for k in range(0, len(line), 8))
+    tags = {256: len(values), 257: 1, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(data)}
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return head + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_a_declared_depth_is_used_for_dark_pictures_too(tmp_path):
+    wanted = [0, round(255 * 900 / 4095), round(255 * 500 / 4095)]
+    (tmp_path / "a.pgm").write_bytes(b"P5 3 1 4095\n" + bytes_of([0, 900, 500]))
+    (tmp_path / "b.pgm").write_bytes(b"P2 3 1 4095\n0 900 500\n")
+    (tmp_path / "c.tif").write_bytes(tiff([0, 900, 500], 12))
+    assert load(tmp_path).x[..., 0].tolist() == [[wanted]] * 3
+
+
+def test_a_declared_depth_does_not_hide_the_depth_of_other_files(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + bytes_of([65535, 257]))
+    Image.fromarray(np.array([[4095, 0]], np.uint16)).save(tmp_path / "b.png")
+    with pytest.warns(UserWarning, match="above 4,095: they are read as pictures of 12 bits"):
+        assert load(tmp_path).x[..., 0].tolist() == [[[255, 1]], [[255, 0]]]
+
+
+def colours(value):
+    """A 16-bit PNG of one pixel with this red value."""
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    pixel = zlib.compress(b"\0" + bytes_of([value, 0, 0]))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
+
+
+def test_dark_colours_of_16_bits_are_noticed(tmp_path):
+    (tmp_path / "a.png").write_bytes(colours(4095))
+    with pytest.warns(UserWarning, match="16-bit colours are nearly black: of 255, no value is above 15"):
+        assert load(tmp_path).x.ravel().tolist() == [15, 0, 0]
+    (tmp_path / "b.png").write_bytes(colours(16384))
+    assert load(tmp_path).x[:, 0, 0, 0].tolist() == [15, 64]
+
+
+@pytest.mark.parametrize(
+    "content, kind",
+    [
+        (b"", "an empty file"),
+        (b"not found", "text, 'not found'"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"<html>", "a web page"),
+        (bytes(9), "no kind of picture"),
+    ],
+)
+def test_what_is_no_picture_is_named(tmp_path, content, kind):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(FileFormatError, match=f"a.png: expected a picture.*UnidentifiedImageError: {kind}"):
+        load(tmp_path)
+
+
+def test_several_pictures_without_a_range_are_named_with_the_reason(tmp_path):
+    for k in range(3):
+        Image.fromarray(np.full((4, 4), k / 4, np.float32)).save(tmp_path / f"{k}.tif")
+    with pytest.raises(FileFormatError, match=r"3 of 3 .*0.tif, 1.tif, 2.tif \(0.tif: floating-point pixels"):
+        load(tmp_path)
+
+
+def test_an_animation_counts_as_its_first_frame(tmp_path):
+    frames = [Image.new("L", (4, 4), value) for value in (10, 90, 200)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert load(tmp_path, channels=1).x[:, 0, 0, 0].tolist() == [10]
+
+
+def test_a_class_without_a_picture_is_named(tmp_path):
+    fill(tmp_path / "cats")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "x").write_text("hidden")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("about the set")
+    assert load(tmp_path).classes == ("cats",)
+    (tmp_path / "dogs" / "deep").mkdir(parents=True)
+    (tmp_path / "dogs" / "deep" / "1.heic").write_bytes(b"a picture of a phone")
+    with pytest.raises(FileFormatError, match="got only other files in 'dogs', such as 1.heic; convert them"):
+        load(tmp_path)
+    fill(tmp_path, 1)  # now the sub-folders are no classes
+    assert load(tmp_path).labels is None
+
+
+def test_a_folder_with_an_archive_in_it_is_named(tmp_path):
+    (tmp_path / "faces.tar.gz").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="found none among 1 files.*unpack 'faces.tar.gz' first"):
+        load(tmp_path)
+    with pytest.raises(FileFormatError, match="got .tar; unpack 'faces.tar.gz' first"):
+        load(tmp_path / "faces.tar.gz")
+    (tmp_path / "faces.tar.gz").rename(tmp_path / "training.pt")
+    with pytest.raises(FileNotFoundError, match="'training.pt' is no data for numgan: it runs no code"):
+        load(tmp_path)
+
+
+def test_a_training_part_alone_is_a_part(tmp_path):
+    fill(tmp_path / "train" / "a")
+    fill(tmp_path / "train" / "b")
+    assert list(parts(tmp_path)) == ["train"] and load(tmp_path).classes == ("a", "b")
+    with pytest.raises(NoTestPart):
+        load(tmp_path, "test")
+
+
+def test_parts_in_a_folder_of_an_archive_are_found(tmp_path):
+    for part in ("train", "validation"):
+        fill(tmp_path / "cats_and_dogs" / part / "cats")
+    (tmp_path / "__MACOSX" / "cats_and_dogs").mkdir(parents=True)
+    (tmp_path / "__MACOSX" / "cats_and_dogs" / "._0.png").write_bytes(b"no picture")
+    assert load(tmp_path).classes == load(tmp_path, "test").classes == ("cats",)
+    (tmp_path / "loop").mkdir()
+    os.symlink(tmp_path / "loop", tmp_path / "loop" / "again")
+    assert parts(tmp_path / "loop") == {}
+
+
+def test_broken_pictures_of_the_training_part_do_not_stop_the_test_part(tmp_path):
+    fill(tmp_path / "train" / "a")
+    fill(tmp_path / "test" / "a", 3)
+    broken(tmp_path / "train" / "a", 1)
+    assert len(load(tmp_path, "test")) == 3
+
+
+def test_control_characters_in_names_do_not_reach_a_message(tmp_path):
+    fill(tmp_path / "a\nb\x1b[31m")
+    broken(tmp_path / "a\nb\x1b[31m", 2)
+    with pytest.raises(FileFormatError) as caught:
+        load(tmp_path)
+    assert str(caught.value).isprintable() and "a\\nb\\x1b[31m/bad 00.png" in str(caught.value)
+    assert load_folder(fill(tmp_path / "c"))[1] is None
+
+
+def test_numbers_of_any_length_have_a_natural_order():
+    long = "9" * 5000
+    assert sorted([f"1{long}", long, "10", "9", "010"], key=natural) == ["9", "010", "10", long, f"1{long}"]

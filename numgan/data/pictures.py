@@ -32,12 +32,11 @@ def opened(path, formats):
                     raise Image.DecompressionBombError(f"{image.width:,} x {image.height:,} pixels")
                 yield image
         except Exception as error:  # Pillow's decoders raise many types
-            got = f"{type(error).__name__}: {error}"
-            if isinstance(error, UnidentifiedImageError):
-                got = f"{type(error).__name__}: {_kind(file)}"
+            if isinstance(error, UnidentifiedImageError):  # Pillow's message has only the path
+                error = UnidentifiedImageError(_kind(file))
             raise FileFormatError(
                 f"{files.shown(path)}: expected a picture that Pillow reads, of at most {MOST:,} pixels, "
-                f"got {got}; repair the file or remove it from the folder"
+                f"got {type(error).__name__}: {error}; repair the file or remove it from the folder"
             ) from error
 
 
@@ -45,10 +44,10 @@ def _kind(file):
     """What an open file is that is no picture, in a few words."""
     file.seek(0)
     start = file.read(ENOUGH)
-    kind, _ = (
-        kind_of(start) or ("no kind of picture that Pillow knows", "") if start else ("an empty file", "")
-    )
-    return kind
+    if not start:
+        return "an empty file"
+    found = kind_of(start)
+    return found[0] if found else "no kind of picture that Pillow knows"
 
 
 def declared_white(image):

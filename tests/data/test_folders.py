@@ -84,7 +84,9 @@ def test_all_broken_pictures_are_named_and_can_be_left_out(tmp_path):
     fill(tmp_path / "b", 3)
     broken(tmp_path / "b", 12)
     with pytest.raises(
-        FileFormatError, match="12 of 17 files are no whole pictures: b/bad 00.png, .*b/bad 09.png and 2 more"
+        FileFormatError,
+        match="12 of 17 files are no whole pictures: b/bad 00.png, .*b/bad 09.png and 2 more "
+        r"\(bad 00.png: Truncated",
     ):
         load(tmp_path)
     with pytest.warns(UserWarning, match="12 of 17 files are left out: b/bad 00.png.* and 2 more"):

@@ -55,7 +55,8 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     folder = Path(folder)
     formats = _formats()
     files, broken = _pictures(folder, formats), {}
-    kinds = _looked(files if like is None else _pictures(Path(like), formats), formats, broken)
+    inside = files if like is None else _pictures(Path(like), formats)
+    kinds = _looked(inside, formats, broken if like is None else {})
     if size is None:
         sizes = {upright for upright, _, _ in kinds.values()}
         size = sizes.pop() if len(sizes) == 1 else (SIZE, SIZE)
@@ -137,7 +138,7 @@ def parts(folder):
     found = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or not entry.is_dir():
+            if entry.name.startswith((".", "__MACOSX")) or not entry.is_dir():
                 continue
             part = PARTS.get(entry.name.lower())
             if part is None or part in found:
@@ -161,7 +162,7 @@ def _pictures(folder, formats):
     FileNotFoundError if there is no such file, OSError if a folder cannot be read.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
-    found, others, entered = [], 0, set()
+    found, others, entered, full = [], 0, set(), {}
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         first = Path(place).relative_to(folder).parts[:1]
         here = first, os.path.realpath(place)
@@ -173,10 +174,19 @@ def _pictures(folder, formats):
         mine = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
         found += [Path(place, name) for name in mine]
         others += len(names) - len(mine)
+        if first and any(not name.startswith(".") for name in names):
+            full[first[0]] = full.get(first[0], False) or bool(mine)
     if not found:
         raise FileNotFoundError(
             f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
             f"found none among {others:,} files; name another folder, or check the files' suffixes"
+        )
+    bare = [text_of(name) for name, pictures in full.items() if not pictures]
+    if bare and all(len(path.relative_to(folder).parts) > 1 for path in found):
+        warnings.warn(
+            f"{folder}: the sub-folders {', '.join(bare[:NAMED])} hold no picture that Pillow reads; they "
+            "are no classes",
+            stacklevel=4,
         )
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
@@ -207,7 +217,7 @@ def _looked(files, formats, broken):
             with opened(path, formats) as image:
                 width, height = image.size
                 turned = image.getexif().get(0x0112, 1) in SIDEWAYS
-                deep = image.mode.startswith("I")
+                deep = image.mode.startswith("I") and image.format != "PPM"  # Pillow scales by its maxval
                 largest = int(np.asarray(image).max(initial=0)) if deep else None
                 found[path] = (width, height) if turned else (height, width), is_grey(image), largest
         except FileFormatError as error:

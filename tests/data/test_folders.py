@@ -192,3 +192,26 @@ def test_odd_names_of_classes(tmp_path):
         fill(tmp_path / name, 1)
     found = load(tmp_path)
     assert sorted(found.classes) == sorted(("a\nb", "日本", "c,d", "$x_1$"))
+
+
+def test_a_sub_folder_without_pictures_is_named(tmp_path):
+    fill(tmp_path / "cat")
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "1.heic").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="sub-folders dog hold no picture that Pillow reads"):
+        assert load(tmp_path).classes == ("cat",)
+
+
+def test_a_broken_training_picture_is_no_fault_of_the_test_part(tmp_path):
+    fill(tmp_path / "train" / "a")
+    broken(tmp_path / "train" / "a", 1)
+    fill(tmp_path / "test" / "a")
+    assert len(load(tmp_path, "test")) == 2
+
+
+def test_a_dark_pgm_is_read_by_its_own_maxval(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535 " + bytes([0, 200, 3, 232]))
+    (tmp_path / "b.pgm").write_bytes(b"P5 2 1 4095 " + bytes([15, 255, 0, 0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_folder(tmp_path)[0].reshape(2, 2).tolist() == [[1, 4], [255, 0]]

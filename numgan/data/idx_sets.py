@@ -188,12 +188,13 @@ def find(folder):
     """
     found, seen = {}, 0
     root = str(folder)
+    above = os.path.abspath(root).split(os.sep)[-2:]  # such as FashionMNIST/raw
     for place, folders, names in os.walk(root):
         seen += 1
         if place.count(os.sep) - root.count(os.sep) >= DEPTH or seen >= FOLDERS:
             folders.clear()
         folders.sort()
-        way = re.sub("[-_ ]", "", os.path.join(os.path.basename(root), os.path.relpath(place, root)).lower())
+        way = re.sub("[-_ ]", "", os.path.join(*above, os.path.relpath(place, root)).lower())
         unnamed = "fashion-mnist" if "fashion" in way else "kmnist" if "kmnist" in way else "mnist"
         for name in names:
             match = NAME.fullmatch(name)

@@ -145,8 +145,8 @@ def test_qmnists_first_column_is_the_class(tmp_path):
 )
 def test_mnists_names_in_a_folder_with_another_name(tmp_path, folder, name):
     put(tmp_path / folder, PAIRS.values())
-    found = load(tmp_path)
-    assert found.name == name and found.classes == idx_sets.CLASSES[name]
+    for found in (load(tmp_path), load(tmp_path / folder)):
+        assert found.name == name and found.classes == idx_sets.CLASSES[name]
 
 
 def test_two_sets_in_one_folder_are_an_error_that_names_both(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.randomness import derive
 from .batches import Batches
+from .order import natural
 from .pixels import to_floats
 
 
@@ -52,6 +53,8 @@ class Dataset:
         x, labels = self.x, self.labels
         if isinstance(labels, list | tuple):
             labels = np.asarray(labels)
+        if isinstance(x, list):
+            x = np.asarray(x)
         for name, array in {"x": x, "labels": labels}.items():
             if type(array) not in (np.ndarray, np.memmap) and not (name == "labels" and array is None):
                 how = (
@@ -61,6 +64,9 @@ class Dataset:
                     f"Dataset({self.name!r}): expected {name} as a plain array, got {type(array).__name__}; "
                     f"convert it with {how}"
                 )
+        if labels is not None and labels.dtype.kind == "U":
+            labels, classes = _of_words(self.name, labels.reshape(-1).tolist(), self.classes)
+            object.__setattr__(self, "classes", classes)
         x, labels = _samples(self.name, x), labels if labels is None else _numbers(labels)
         if labels is not None:
             if labels.dtype != np.int64 or labels.shape != x.shape[:1]:
@@ -324,17 +330,30 @@ def _samples(name, x):
     bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
     if len(bad):
         first = np.asarray(x[bad[0]]).reshape(-1)
-        value = first[~np.isfinite(rows[bad[0]].reshape(-1))][0]
+        column = np.flatnonzero(~np.isfinite(rows[bad[0]].reshape(-1)))[0]
         raise ValueError(
-            f"Dataset({name!r}): expected finite numbers in the range of float32, got {value} in row "
-            f"{bad[0]} of x, the first of {len(bad):,} such rows (counted from 0); remove or repair them"
+            f"Dataset({name!r}): expected finite numbers in the range of float32, got {first[column]} in "
+            f"row {bad[0]}, column {column} of x, the first of {len(bad):,} such rows (counted from 0); "
+            "remove or repair them"
         )
     return rows
 
 
+def _of_words(name, words, classes):
+    """(labels (N,) int64, classes) of labels that are words. Without classes these are in natural order."""
+    classes = tuple(classes) or tuple(sorted(set(words), key=natural))
+    places = {word: k for k, word in enumerate(classes)}
+    other = next((word for word in words if word not in places), None)
+    if other is not None:
+        raise ValueError(
+            f"Dataset({name!r}): expected labels among {', '.join(classes)[:200]}, got {other!r}"
+        )
+    return np.array([places[word] for word in words], np.int64), classes
+
+
 def _numbers(labels):
-    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Other arrays are returned unchanged."""
+    """Labels (N,) or (N, 1) of bools or of any integer type as (N,) int64. Other arrays stay unchanged."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    fits = labels.dtype.kind in "iu" and not (labels.size and labels.max() > np.iinfo(np.int64).max)
+    fits = labels.dtype.kind in "biu" and not (labels.size and labels.max() > np.iinfo(np.int64).max)
     return labels.astype(np.int64, copy=False) if fits else labels

@@ -28,7 +28,6 @@ NAMED = 10  # so many broken files are named in a message
 DEPTHS = (8, 10, 12, 14)  # numbers of bits that data in 16-bit files may have
 DARK = 64  # colours of at most 14 bits, in 16-bit files, are below 64 in the upper 8 bits that Pillow reads
 DEEP_COLOURS = re.compile("'(RGB[AXa]?|LA);16")  # Pillow's names of such pixels in a file
-NOTES = ("readme", "license")  # how the names of files begin that describe a set
 PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "val"
 )
@@ -51,20 +50,20 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     shown on white, and the EXIF orientation is applied. Only the first frame of an animation is used. If all
     values of all 16-bit grey pictures are below 2^8, 2^10, 2^12 or 2^14, the white of this depth is their
     white, and a warning says so; the depth that a PGM or TIFF file declares is used without a warning. A
-    warning also tells of 16-bit colours that are as dark, and of classes of `like` without a test picture.
+    warning also tells of 16-bit colours that are as dark, of sub-folders that have files but no picture, and
+    of classes of `like` without a test picture.
 
     FileNotFoundError   there is no picture
-    FileFormatError     pictures cannot be read; the message has their paths. Or a sub-folder has files but no
-                        picture, all pictures of a class are broken, or a class is not one of `like`
+    FileFormatError     pictures cannot be read; the message has their paths. Or all pictures of a class are
+                        broken, or a class is not one of `like`
     OSError             a sub-folder cannot be read
     """
     folder = Path(folder)
     formats = _formats()
     files, broken = _pictures(folder, formats), {}
-    if like is None:
-        kinds = _looked(files, formats, broken)
-    else:  # broken files of the training part are named when that part is loaded
-        kinds = _looked(_pictures(Path(like), formats), formats, {})
+    inside = files if like is None else _pictures(Path(like), formats)
+    # Broken files of the training part are named when that part is loaded.
+    kinds = _looked(inside, formats, broken if like is None else {})
     if size is None:
         sizes = {upright for upright, *_ in kinds.values()}
         size = sizes.pop() if len(sizes) == 1 else (SIZE, SIZE)
@@ -82,18 +81,19 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     if broken:
         _report(folder, files, good, broken, skip_broken)
     x = np.frombuffer(b"".join(rows), np.uint8).reshape(len(good), *size, channels)
-    return x, *_classes(folder, good, files, like, formats)
+    return x, *_classes(folder, good, files, like, inside)
 
 
-def _classes(folder, good, files, like, formats):
+def _classes(folder, good, files, like, inside):
     """The labels (N,) of the pictures `good` and the names of the classes; (None, ()) without classes.
 
-    files   all pictures of the folder, the broken ones too; like, as for `load_folder`
+    files    all pictures of the folder, the broken ones too
+    like     as for `load_folder`
+    inside   the pictures of `like`, or `files` without it
     """
     names = [_class_of(path, folder) for path in good]
     if None in map(lambda path: _class_of(path, folder), files):
         return None, ()
-    inside = _pictures(Path(like), formats) if like is not None else files
     known = {_class_of(path, Path(like) if like is not None else folder) for path in inside}
     if None in known:
         return None, ()
@@ -187,8 +187,8 @@ def _pictures(folder, formats):
 
     Names that begin with a dot are left out. Links to folders are followed. Each first-level sub-folder
     enters a folder once, so that links between classes lose no picture and loops of links end. Raises
-    FileNotFoundError if there is no such file, FileFormatError if some of the first-level sub-folders have
-    pictures and another one has only other files, OSError if a folder cannot be read.
+    FileNotFoundError if there is no such file, OSError if a folder cannot be read. It warns of first-level
+    sub-folders that have files but no picture, if the sub-folders are classes.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     found, others, entered, without = [], [], set(), {}
@@ -204,8 +204,7 @@ def _pictures(folder, formats):
         found += [Path(place, name) for name in mine]
         rest = set(names) - set(mine)
         others += rest
-        rest = {name for name in rest if _visible(name) and not name.lower().startswith(NOTES)}
-        without.setdefault(first, set()).update(rest)
+        without.setdefault(first, set()).update(filter(_visible, rest))
     if not found:
         raise FileNotFoundError(
             f"{shown(folder)}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
@@ -213,13 +212,13 @@ def _pictures(folder, formats):
             + packed_in(others)
         )
     firsts = {path.relative_to(folder).parts[:-1][:1] for path in found}
-    bare = {first: rest for first, rest in without.items() if rest and first not in firsts}
-    if () not in firsts and bare.keys() - {()}:
-        (first,), rest = min(item for item in bare.items() if item[0])
-        raise FileFormatError(
-            f"{shown(folder)}: expected pictures in every sub-folder, got only other files in "
-            f"{shown(first)!r}, such as {shown(min(rest))}; convert them to pictures, or move the folder"
-            + packed_in(rest)
+    bare = {first: rest for first, rest in without.items() if first and rest and first not in firsts}
+    if bare and () not in firsts:
+        names = ", ".join(shown(first) for (first,) in sorted(bare)[:NAMED])
+        warnings.warn(
+            f"{shown(folder)}: the sub-folders {names} hold no picture that Pillow reads; they are no "
+            "classes" + packed_in(set().union(*bare.values())),
+            stacklevel=4,
         )
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 

@@ -11,6 +11,7 @@ import io
 import math
 import os
 import re
+import warnings
 import zipfile
 
 import numpy as np
@@ -32,8 +33,11 @@ OTHERS = {  # {suffix: how to convert the file}
     ".pickle": 'np.savez("data.npz", x=x), in the program that made the file',
     ".pt": 'np.savez("data.npz", x=x.numpy()), in the program that made the file',
 }
-KEYS = ("x", "images", "imgs", "data")  # names of the samples in an .npz file
+# Names of arrays in an .npz file, in small letters
+KEYS = ("x", "images", "imgs", "data", "samples", "features")
 LABELS = ("y", "labels", "label", "target", "targets")
+CLASSES = ("classes", "names", "label_names", "class_names", "target_names")
+PARTS = ("{}_{split}", "{split}_{}", "{}{split}")  # x_train, train_images
 LABEL_COLUMNS = ("label", "labels", "class", "target", "species")
 ADVICE = "repair this cell, or remove its line or column"
 
@@ -56,28 +60,27 @@ def load_table(path, split="train"):
             f"{path}: expected a file {', '.join(ARRAYS + TEXTS)}, got {suffix or 'no suffix'}{how}"
         )
     folder, name = os.path.split(path)
-    partner = re.sub("imgs|images", "labels", name) if suffix == ".npz" else name
+    partner = re.sub("imgs|images", "labels", name) if suffix in ARRAYS else name
     if split == "test" and "train" in name:
         path, partner = os.path.join(folder, name.replace("train", "test")), partner.replace("train", "test")
     elif split == "test" and suffix != ".npz":
         raise _no_test_part(path)
     if suffix in TEXTS:
         return _parse(path)
-    if suffix == ".npy":
-        return load_array(path), None, ()
-    arrays = load_npz(path)
-    x, labels = _sides(path, arrays, split, "train" in name)
+    arrays = {"x": load_array(path)} if suffix == ".npy" else load_npz(path)
+    x, labels, known = _sides(path, arrays, split, "train" in name)
     labels_path = os.path.join(folder, partner)
     if labels is None and partner != name and os.path.isfile(labels_path):
-        labels = next(iter(load_npz(labels_path).values()))
+        labels = load_array(labels_path) if suffix == ".npy" else next(iter(load_npz(labels_path).values()))
         if labels.size != len(x):
             raise damaged(labels_path, f"{len(x):,} labels, one for each row of {path}", f"{labels.size:,}")
     if labels is None:
         return x, None, ()
     if labels.ndim > 2 or labels.size != len(x) or labels.dtype.kind == "f" and (labels % 1 != 0).any():
         raise damaged(path, f"{len(x):,} labels, whole numbers or words", f"{labels.shape} {labels.dtype}")
-    if "classes" in arrays and labels.dtype.kind in "iu":
-        return x, labels.reshape(-1).astype(np.int64), tuple(map(str, arrays["classes"]))
+    if known is not None and labels.dtype.kind in "iu":
+        first = int(labels.min() == 1 and labels.max() == len(known))  # labels 1 to K of K names
+        return x, labels.reshape(-1).astype(np.int64) - first, tuple(map(str, known.reshape(-1)))
     return x, *numbered([str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)])
 
 
@@ -100,20 +103,29 @@ def _no_test_part(path):
 
 
 def _sides(path, arrays, split, own):
-    """(x, labels or None) of the split. `own`: the file's name has the name of the split."""
-    if "x_train" in arrays:
-        if f"x_{split}" not in arrays:
+    """(x, labels or None, names of the classes or None) of the split, three arrays of an .npz file.
+
+    own   the file's name has the name of the split, so that the arrays are those of the split
+    """
+    named = {name.lower(): array for name, array in arrays.items()}
+    known = next((named.pop(name) for name in CLASSES if name in named), None)
+
+    def side(keys, split):
+        wanted = [form.format(key, split=split) for form in PARTS for key in keys]
+        return next((named[name] for name in wanted if name in named), None)
+
+    if side(KEYS, "train") is not None:
+        if side(KEYS, split) is None:
             raise _no_test_part(path)
-        return arrays[f"x_{split}"], arrays.get(f"y_{split}")
+        return side(KEYS, split), side(LABELS, split), known
     if split == "test" and not own:
         raise _no_test_part(path)
-    rest = [name for name in arrays if name != "classes"]
-    names = [name for name in KEYS if name in arrays] or (rest if len(rest) == 1 else [])
-    if not names:
+    found = [name for name in KEYS if name in named] or (list(named) if len(named) == 1 else [])
+    if not found:
         raise damaged(
             path, f"an array called {', '.join(KEYS)} or x_train", ", ".join(arrays) or "none", "rename it"
         )
-    return arrays[names[0]], next((arrays[name] for name in LABELS if name in arrays), None)
+    return named[found[0]], next((named[name] for name in LABELS if name in named), None), known
 
 
 def load_npz(path):
@@ -175,6 +187,7 @@ def _columns(path, names, lines):
     numbers = [[_number(row[k]) for _, row in lines] for k in range(len(names))]
     words = [k for k, cells in enumerate(numbers) if cells.count(None) * 2 > len(cells)]
     words = [k for k in words if any(row[k] for _, row in lines)]  # an empty column has no words
+    words = [k for k in words if not all(re.fullmatch(r"-?[0-9]+(,[0-9]+)+", row[k]) for _, row in lines)]
     named = [
         k
         for k, name in enumerate(names)
@@ -187,8 +200,17 @@ def _columns(path, names, lines):
             if k == label and not row[k] or k != label and value is None:
                 got = repr(row[k]) if row[k] else "an empty cell"
                 expected = "a label" if k == label else "a finite number"
+                if re.fullmatch(r"-?[0-9]+,[0-9]+", row[k]):
+                    got += ", with a comma"
                 raise damaged(f"{path}, line {line}, column {name!r}", expected, got, ADVICE)
-    x = np.array([cells for k, cells in enumerate(numbers) if k != label]).T
+    index = (
+        names[0] in ("column 1", "Unnamed: 0") and numbers[0] == list(range(len(lines))) and len(names) > 1
+    )
+    if index:
+        warnings.warn(
+            f"{path}: the first column numbers the rows, as pandas writes it; it is left out", stacklevel=4
+        )
+    x = np.array([cells for k, cells in enumerate(numbers) if k != label and not (index and k == 0)]).T
     if x.size == 0:
         raise damaged(path, "a column of numbers", "labels alone", "add the samples to the table")
     if label is None:

@@ -168,7 +168,9 @@ def test_labels_of_any_integer_type(labels):
 def test_the_first_row_without_a_number_is_named(value):
     x = np.zeros((30, 2))
     x[17, 1] = x[20, 0] = value
-    message = rf"finite numbers .*got {value} in row 17 of x, the first of 2 such rows".replace("+", r"\+")
+    message = rf"finite numbers .*got {value} in row 17, column 1 of x, the first of 2 such rows".replace(
+        "+", r"\+"
+    )
     with pytest.raises(ValueError, match=message):
         Dataset("mine", x)
 

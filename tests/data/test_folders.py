@@ -282,22 +282,6 @@ def test_an_animation_counts_as_its_first_frame(tmp_path):
     assert load(tmp_path, channels=1).x[:, 0, 0, 0].tolist() == [10]
 
 
-def test_a_class_without_a_picture_is_named(tmp_path):
-    fill(tmp_path / "cats")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / ".cache").mkdir()
-    (tmp_path / ".cache" / "x").write_text("hidden")
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "README.md").write_text("about the set")
-    assert load(tmp_path).classes == ("cats",)
-    (tmp_path / "dogs" / "deep").mkdir(parents=True)
-    (tmp_path / "dogs" / "deep" / "1.heic").write_bytes(b"a picture of a phone")
-    with pytest.raises(FileFormatError, match="got only other files in 'dogs', such as 1.heic; convert them"):
-        load(tmp_path)
-    fill(tmp_path, 1)  # now the sub-folders are no classes
-    assert load(tmp_path).labels is None
-
-
 def test_a_folder_with_an_archive_in_it_is_named(tmp_path):
     (tmp_path / "faces.tar.gz").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match="found none among 1 files.*unpack 'faces.tar.gz' first"):
@@ -328,13 +312,6 @@ def test_parts_in_a_folder_of_an_archive_are_found(tmp_path):
     assert parts(tmp_path / "loop") == {}
 
 
-def test_broken_pictures_of_the_training_part_do_not_stop_the_test_part(tmp_path):
-    fill(tmp_path / "train" / "a")
-    fill(tmp_path / "test" / "a", 3)
-    broken(tmp_path / "train" / "a", 1)
-    assert len(load(tmp_path, "test")) == 3
-
-
 def test_control_characters_in_names_do_not_reach_a_message(tmp_path):
     fill(tmp_path / "a\nb\x1b[31m")
     broken(tmp_path / "a\nb\x1b[31m", 2)
@@ -347,3 +324,42 @@ def test_control_characters_in_names_do_not_reach_a_message(tmp_path):
 def test_numbers_of_any_length_have_a_natural_order():
     long = "9" * 5000
     assert sorted([f"1{long}", long, "10", "9", "010"], key=natural) == ["9", "010", "10", long, f"1{long}"]
+
+
+def test_a_sub_folder_without_pictures_is_named(tmp_path):
+    fill(tmp_path / "cat")
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "1.heic").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="sub-folders dog hold no picture that Pillow reads"):
+        assert load(tmp_path).classes == ("cat",)
+
+
+def test_hidden_and_empty_sub_folders_are_not_named(tmp_path):
+    fill(tmp_path / "cats")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "x").write_text("hidden")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "x").write_text("of an archive program")
+    assert load(tmp_path).classes == ("cats",)
+    (tmp_path / "dogs" / "deep").mkdir(parents=True)
+    (tmp_path / "dogs" / "deep" / "1.zip").write_bytes(b"")
+    with pytest.warns(UserWarning, match="sub-folders dogs hold no picture .*unpack '1.zip' first"):
+        load(tmp_path)
+    fill(tmp_path, 1)  # now the sub-folders are no classes
+    assert load(tmp_path).labels is None
+
+
+def test_a_broken_training_picture_is_no_fault_of_the_test_part(tmp_path):
+    fill(tmp_path / "train" / "a")
+    broken(tmp_path / "train" / "a", 1)
+    fill(tmp_path / "test" / "a")
+    assert len(load(tmp_path, "test")) == 2
+
+
+def test_a_dark_pgm_is_read_by_its_own_maxval(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535 " + bytes([0, 200, 3, 232]))
+    (tmp_path / "b.pgm").write_bytes(b"P5 2 1 4095 " + bytes([15, 255, 0, 0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_folder(tmp_path)[0].reshape(2, 2).tolist() == [[1, 4], [255, 0]]

@@ -234,7 +234,8 @@ def test_classes_are_the_first_sub_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "readme.txt").write_text("not a picture")
-    data = load(tmp_path)
+    with pytest.warns(UserWarning, match="the sub-folders notes hold no picture that Pillow reads"):
+        data = load(tmp_path)
     assert data.classes == ("Zoo", "a", "b", "c")
     assert data.x[:, 0, 0, 0].tolist() == [5, 4, 2, 1, 3] and data.labels.tolist() == [0, 1, 1, 2, 3]
     assert data.name == tmp_path.name and str(tmp_path) in data.source

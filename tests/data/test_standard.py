@@ -63,3 +63,14 @@ def test_a_table_from_the_command_line_to_samples_in_its_units(tmp_path, monkeyp
 def test_the_built_in_points_stay_as_they_are():
     assert Recipe("gan", "points", "ring").resolve().load().shift is None
     assert load("ring").scale is None
+
+
+def test_labels_may_be_words_or_bools_and_rows_a_list():
+    found = Dataset("d", [[1.0, 2], [3, 4], [5, 6]], ["b", "a10", "a9"])
+    assert found.classes == ("a9", "a10", "b") and found.labels.tolist() == [2, 1, 0]
+    assert Dataset("d", np.zeros((2, 2)), np.array([True, False])).labels.tolist() == [1, 0]
+    assert Dataset("d", np.zeros((2, 2)), ["x", "y"], ("y", "x")).labels.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="expected labels among y, got 'x'"):
+        Dataset("d", np.zeros((2, 2)), ["x", "y"], ("y",))
+    with pytest.raises(ValueError, match="got nan in row 1, column 2 of x"):
+        Dataset("d", [[0.0, 0, 0], [0, 0, np.nan]])

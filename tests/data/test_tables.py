@@ -113,3 +113,50 @@ def test_what_is_not_read(tmp_path):
 def test_natural_order():
     assert numbered(["10", "2", "-1"])[1] == ("-1", "2", "10")
     assert numbered(["a10", "a2", "b"])[1] == ("a2", "a10", "b")
+
+
+def test_a_partner_file_of_labels_may_be_an_npy_file(tmp_path):
+    x, y = np.zeros((6, 4, 4), np.uint8), np.array([2, 0, 1, 2, 0, 1])
+    np.save(tmp_path / "k49-train-imgs.npy", x)
+    np.save(tmp_path / "k49-train-labels.npy", y)
+    found = load(tmp_path / "k49-train-imgs.npy")
+    assert found.labels.tolist() == y.tolist() and found.sample_shape == (4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"X": "x", "y": "y"},
+        {"samples": "x", "targets": "y"},
+        {"features": "x", "label": "y", "target_names": "names"},
+        {"X_train": "x", "y_train": "y", "X_test": "x", "y_test": "y"},
+        {"train_images": "x", "train_labels": "y", "test_images": "x", "test_labels": "y"},
+    ],
+)
+def test_names_of_arrays_as_people_write_them(tmp_path, names):
+    values = {
+        "x": np.arange(12.0).reshape(6, 2),
+        "y": np.array([1, 2, 1, 2, 1, 2]),
+        "names": np.array(["a", "b"]),
+    }
+    np.savez(tmp_path / "d.npz", **{name: values[kind] for name, kind in names.items()})
+    found = load(tmp_path / "d.npz")
+    assert found.labels.tolist() == [0, 1] * 3 and np.array_equal(found.x, values["x"])
+    assert found.classes == (("a", "b") if "names" in names.values() else ("1", "2"))
+    if len(names) == 4:
+        assert len(load(tmp_path / "d.npz", "test")) == 6
+
+
+def test_the_index_column_of_pandas_is_left_out(tmp_path):
+    (tmp_path / "t.csv").write_text(",a,b\n0,1.5,2\n1,3.5,4\n2,5.5,6\n")
+    with pytest.warns(UserWarning, match="the first column numbers the rows"):
+        found = load(tmp_path / "t.csv")
+    assert found.x.tolist() == [[1.5, 2], [3.5, 4], [5.5, 6]]
+
+
+def test_numbers_with_commas_are_named(tmp_path):
+    (tmp_path / "t.csv").write_text('a,b\n"1,000",2\n"2,500",3\n')
+    with pytest.raises(
+        FileFormatError, match="line 2, column 'a': expected a finite number, got '1,000', with a comma"
+    ):
+        load(tmp_path / "t.csv")

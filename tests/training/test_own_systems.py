@@ -225,7 +225,7 @@ def test_a_description_that_could_not_be_read_again_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ({"x": [[1.0, 2.0]]}, "x as a plain array, got list; convert it with np.asarray"),
+        ({"x": "text"}, "x as a plain array, got str; convert it with np.asarray"),
         ({"x": np.ma.masked_array(FEW.x, FEW.x > 0)}, "x as a plain array, got MaskedArray; .* x.filled"),
         ({"x": FEW.x, "labels": "0" * 20}, "labels"),
         ({"x": FEW.x, "others": {"t": np.ma.masked_array(FEW.x)}}, "the column t as an array of numbers"),

@@ -338,10 +338,13 @@ def test_a_picture_of_another_size_is_left_out_of_the_animation(tmp_path, monkey
 
 
 def test_samples_that_cannot_be_drawn_leave_no_pictures(tmp_path):
-    networks = {"G": ng.networks.mlp(2, 3, 3), "D": ng.networks.mlp(3, 3, 1)}
-    space = Dataset("space", np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32))
+    networks = {
+        "G": ng.Sequential(*ng.networks.mlp(2, 3, 3), ng.Reshape(1, 3)),
+        "D": ng.Sequential(ng.Flatten(), *ng.networks.mlp(3, 3, 1)),
+    }
+    clips = Dataset("clips", np.random.default_rng(0).standard_normal((20, 1, 3)).astype(np.float32))
     trained = train(
-        tmp_path / "run", game(networks=networks, sample_shape=(3,)), space, steps=2, picture_every=1
+        tmp_path / "run", game(networks=networks, sample_shape=(1, 3)), clips, steps=2, picture_every=1
     )
     assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint", "rows of the data"}
     assert list((tmp_path / "run" / "samples").iterdir()) == []

@@ -397,13 +397,13 @@ def test_a_sample_lies_beside_the_picture_that_it_is_made_from(count, columns, m
     assert np.abs(images[1::2].astype(int) - (255 - given.astype(int))).max() <= 1
 
 
-def test_pictures_and_points_in_the_plane_can_be_drawn():
+def test_pictures_and_rows_of_numbers_can_be_drawn():
     x = np.zeros((3, 2), np.float32)
     sets = {"points": Dataset("d", x), "pictures": Dataset("d", DIGITS.x[:3])}
     sets |= {"space": Dataset("d", np.zeros((3, 3), np.float32)), "clips": Dataset("d", x[:, None])}
     system = game()
-    assert [sampling.can_be_drawn(system, found) for found in sets.values()] == [True, True, False, False]
-    both = Dataset("d", np.zeros((3, 3), np.float32), others={"y": x})
+    assert [sampling.can_be_drawn(system, found) for found in sets.values()] == [True, True, True, False]
+    both = Dataset("d", np.zeros((3, 3, 1), np.float32), others={"y": x})
     assert sampling.can_be_drawn(rows_system(), both) and not sampling.can_be_drawn(system, both)
 
 

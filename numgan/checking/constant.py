@@ -20,7 +20,8 @@ STEP = 3e-3  # the longest step of the difference quotients
 
 def _change(block, before, offset):
     """|f(array + offset) - before|, a float. f is the function of the Block, and before is f(array)."""
-    return float(np.abs(np.sum(block.value(offset) - before)))
+    with np.errstate(all="ignore"):  # a large move may leave the domain of f: then the change is nan
+        return float(np.abs(np.sum(block.value(offset) - before)))
 
 
 def rounding(block, at=0.0, moves=SMALL):

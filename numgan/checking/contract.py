@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.probes import observe
 from ..core.randomness import stream
-from ..systems.system import remember
+from ..systems.system import System, remember
 from .arrays import copied, leaves, same
 from .purity import NEAR, changed_place, rough
 from .report import failure
@@ -130,7 +130,7 @@ def given_fakes_change_nothing(point):
     """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
 
     Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
-    objective has the argument `fakes`.
+    objective has the argument `fakes`, or the system draws no fakes.
     """
     taking = [
         name
@@ -139,10 +139,14 @@ def given_fakes_change_nothing(point):
     ]
     if not taking:
         return "no objective takes fakes"
+    if not point.system.drawers and type(point.system).generate is System.generate:
+        return "no network draws fakes: `drawers` is empty"
     fakes = point.system.generate(point.params, point.batch, point.seed)
     if len(fakes.x) != point.batch.fakes:
         raise failure(
-            f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}"
+            f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}; draw "
+            "batch.fakes of them, or write compares_pairs = True in the class if each fake belongs to one "
+            "row of the batch"
         )
     for objective in taking:
         one, two = point.run(objective), point.run(objective, fakes=fakes)

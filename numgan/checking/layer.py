@@ -77,6 +77,9 @@ def _check(point, slow, tangents):
                 raise
             fast = partial(check, slow=False) if check in SLOW else check
             raise explained(error, point, fast, means=check is not parameters) from None
+        except Exception as error:  # of a pass itself, such as a matmul of shapes that do not fit
+            error.add_note(f"raised by a pass of {point.subject}, in the check {title(check)!r}")
+            raise
     if tangents and not given:
         report.add("tangent passes", None, "not given")
     return report

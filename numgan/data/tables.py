@@ -172,7 +172,7 @@ def _parse(path):
     head = lines[0][1] if lines else []
     known = [name.lower() in LABEL_COLUMNS for name in head]
     if any(known) or not any(_number(cell) is not None for cell in head):
-        names, lines = [name or f"column {k + 1}" for k, name in enumerate(head)], lines[1:]
+        names, lines = [name or f"Unnamed: {k}" for k, name in enumerate(head)], lines[1:]
     else:
         names = [f"column {k + 1}" for k in range(len(head))]
     if not lines:
@@ -203,9 +203,7 @@ def _columns(path, names, lines):
                 if re.fullmatch(r"-?[0-9]+,[0-9]+", row[k]):
                     got += ", with a comma"
                 raise damaged(f"{path}, line {line}, column {name!r}", expected, got, ADVICE)
-    index = (
-        names[0] in ("column 1", "Unnamed: 0") and numbers[0] == list(range(len(lines))) and len(names) > 1
-    )
+    index = names[0] == "Unnamed: 0" and numbers[0] == list(range(len(lines))) and len(names) > 1
     if index:
         warnings.warn(
             f"{path}: the first column numbers the rows, as pandas writes it; it is left out", stacklevel=4

@@ -320,16 +320,25 @@ class System:
 
         contexts   {network: Pass}, the contexts of the forward passes
         """
-        (name,) = self.drawers
+        name = self._drawer()
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
         """The Fakes for a batch, drawn with params. The system must have exactly one network in `drawers`."""
-        (name,) = self.drawers
+        name = self._drawer()
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
         return Fakes(x, caches[name], inputs)
+
+    def _drawer(self):
+        """The name of the only network in `drawers`. Raises TypeError for another number of networks."""
+        if len(self.drawers) != 1:
+            raise TypeError(
+                f"{type(self).__name__}: expected one network in `drawers`, the names of the networks that "
+                f"draw a sample, got {self.drawers!r}; name one, or define `draw` and `generate`"
+            )
+        return self.drawers[0]
 
     # ---- time
 

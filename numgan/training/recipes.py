@@ -131,6 +131,8 @@ class Recipe:
                     + (f" ({self.system} {self.preset} has no data)" if self.data == systems.FOLDER else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
+        if recipe.hold_out is not None and recipe.data in data.names():
+            raise ValueError(f"hold_out: {recipe.data} has a test part of its own; leave --hold-out out")
         if recipe.test is not None and recipe.hold_out is not None:
             raise ValueError("test: expected either --test or --hold-out, got both; leave one of them out")
         recipe = replace(recipe, test=recipe.test and _from_anywhere(recipe.test))

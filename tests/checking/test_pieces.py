@@ -14,7 +14,7 @@ from pieces.forms import WRONG as FORMS
 from pieces.frozen import WRONG as FROZEN
 from pieces.frozen import Eager, Lookup
 from pieces.gradients import WRONG as GRADIENTS
-from pieces.gradients import DyNotUsed
+from pieces.gradients import DyNotUsed, MissingTranspose
 from pieces.needed import RIGHT as NEEDED
 from pieces.right import RIGHT as LAYERS
 from pieces.systems import RIGHT as SYSTEMS
@@ -51,6 +51,12 @@ def test_wrong_code_fails_and_is_told_why(piece):
     assert "kink" not in text
     for words in piece.words:
         assert re.search(words, text), f"{words!r} is not in: {text}"
+
+
+def test_an_error_of_a_pass_names_the_layer():
+    with pytest.raises(ValueError, match="matmul") as error:
+        check_layer(MissingTranspose(2, 3), (5, 6, 2))
+    assert error.value.__notes__ == ["raised by a pass of MissingTranspose(2, 3), in the check 'forms'"]
 
 
 def test_a_pass_that_cannot_be_watched_is_not_called_ok(monkeypatch):

@@ -154,6 +154,13 @@ def test_the_index_column_of_pandas_is_left_out(tmp_path):
     assert found.x.tolist() == [[1.5, 2], [3.5, 4], [5.5, 6]]
 
 
+def test_a_real_first_column_of_whole_numbers_stays(tmp_path):
+    (tmp_path / "t.csv").write_text("0,1.5\n1,3.5\n2,5.5\n")
+    assert load(tmp_path / "t.csv").x.tolist() == [[0, 1.5], [1, 3.5], [2, 5.5]]
+    (tmp_path / "t.csv").write_text("time,a\n0,1.5\n1,3.5\n")
+    assert load(tmp_path / "t.csv").x.tolist() == [[0, 1.5], [1, 3.5]]
+
+
 def test_numbers_with_commas_are_named(tmp_path):
     (tmp_path / "t.csv").write_text('a,b\n"1,000",2\n"2,500",3\n')
     with pytest.raises(

@@ -41,4 +41,6 @@ def test_test_data_must_fit(tmp_path):
         recipe.test_part(recipe.load())
     with pytest.raises(ValueError, match="either --test or --hold-out, got both"):
         Recipe(**vars(recipe) | {"hold_out": 0.5}).resolve()
+    with pytest.raises(ValueError, match="hold_out: digits has a test part of its own"):
+        Recipe("classifier", "digits", hold_out=0.5).resolve()
     assert Recipe("classifier", "digits", str(tmp_path / "a.npz")).test_part(data.load("digits")) is None

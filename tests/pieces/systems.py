@@ -8,7 +8,7 @@ from numgan.core.randomness import derive, stream
 from numgan.layers import Dense, LeakyReLU, Pass, Sequential, Tanh
 from numgan.losses import least_squares
 from numgan.optimizers import Adam
-from numgan.systems import Result, System, build
+from numgan.systems import Batch, Result, System, build
 from numgan.systems.games.gan import GAN
 from pieces import Piece
 
@@ -168,6 +168,21 @@ class Joint(AutoEncoder):
         dh, last = self.networks["Dec"].backward(dy, decoded)
         _, first = self.networks["E"].backward(dh, coded, need_dx=False)
         return Result(loss, {"E": first, "Dec": last}, {"error": loss})
+
+
+class TakesFakes(AutoEncoder):
+    """The objectives have the argument of a game, which an autoencoder does not use."""
+
+    def encode(self, params, batch, seed, fakes=None):
+        return super().encode(params, batch, seed)
+
+    def decode(self, params, batch, seed, fakes=None):
+        return super().decode(params, batch, seed)
+
+
+def fake_of_each_row(self, params, batch, seed):
+    """As many fakes as rows, as a system does whose G takes pictures."""
+    return GAN.generate(self, params, Batch(batch), seed)
 
 
 class Undeclared(Joint):
@@ -360,6 +375,8 @@ RIGHT = [
     Piece("every entry", game, settings={"slow": True}),
     Piece("an autoencoder", auto),
     Piece("an autoencoder with one objective", lambda: auto(Joint)),
+    Piece("an autoencoder whose objectives take fakes", lambda: auto(TakesFakes)),
+    Piece("one fake of each row", lambda: game(generate=fake_of_each_row, compares_pairs=True)),
     Piece("a loss of NumPy", lambda: auto(Float32Loss)),
     Piece("a fixed network outside", lambda: auto(Perceptual)),
     Piece("a regression", regression),
@@ -369,6 +386,8 @@ RIGHT = [
 
 NOT_TRAINED = "computes its weight gradient, and this objective does not train"
 WRONG = [
+    Piece("one fake of each row, which is not declared", lambda: game(generate=fake_of_each_row),
+          ("generate drew 5 fakes, batch.fakes is 3; .* compares_pairs = True",)),
     Piece("D not frozen", lambda: game(generator=step_of_G(lambda s, p, D, d, c: D.backward(d, c)[0])),
           (NOT_TRAINED + " D",)),
     Piece("the decoder not frozen", lambda: auto(frozen=False), (NOT_TRAINED + " Dec",)),

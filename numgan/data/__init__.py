@@ -87,8 +87,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
                see idx_sets.load_idx
     size       only for pictures: an int or (height, width). The largest centred part with these proportions
                is cut out and resized, with antialiasing. None: as stored; for a folder see folder.load_folder
-    skip_broken    only for a folder of pictures: leave broken files out, with a warning
     channels   only for pictures: 1 (grey) or 3 (colour). None: as stored; for a folder 1 if all are grey
+    skip_broken    only for a folder of pictures: leave broken files out, with a warning
 
     Raises
         ValueError           an unknown name, or arguments that do not fit together
@@ -109,6 +109,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             "out"
         )
     size = None if size is None else pair(size)
+    if skip_broken and (name in KNOWN or os.path.isfile(name)):
+        raise _no_pictures(name)
 
     if name in POINTS:
         if size or channels:
@@ -151,6 +153,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             )
         )
     if found := set_in(name):
+        if skip_broken:
+            raise _no_pictures(name)
         if split == "test" and not has_part(name, split):
             raise NoTestPart(f"load({str(name)!r}): the folder has no test files of {found}; add them")
         x, labels = load_idx(found, split, name)
@@ -158,6 +162,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             found, convert(x, size, channels), labels, CLASSES[found], f"IDX files in {text_of(name)}"
         )
     if file := table_in(name):
+        if skip_broken:
+            raise _no_pictures(name)
         return load(file, split, size=size, channels=channels)
     found = parts(name)
     if split == "test" and "test" not in found:
@@ -165,8 +171,15 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             f"load({str(name)!r}): a folder of pictures without sub-folders train and test has no split "
             f"{split!r}; load the sub-folder that holds that part"
         )
-    place, like = found.get(split, name), found["train"] if split == "test" else None
+    place, like = found.get(split, name), found.get("train")
     x, labels, classes = load_folder(place, size, channels, skip_broken, like)
     return Dataset(
         text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}"
+    )
+
+
+def _no_pictures(name):
+    """The ValueError for skip_broken=True with data that are no folder of pictures."""
+    return ValueError(
+        f"load({text_of(name)!r}): skip_broken is for a folder of pictures, and this is none; leave it out"
     )

@@ -41,8 +41,8 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
                   None: the size of the pictures if all have the same size, otherwise 64 x 64
     channels      1 (grey) or 3 (colour); None: 1 if all pictures are grey, otherwise 3
     skip_broken   True: leave out files that are no whole pictures, with a warning that names them
-    like          the folder of the training part, if `folder` holds test pictures: they get its size, its
-                  channels and its classes
+    like          the folder of the training part, if `folder` is a part: test pictures get its size, its
+                  channels and its classes. None: the folder has no parts
 
     Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
     first-level sub-folders with pictures are the classes, in natural order: 2 before 10. If any picture is
@@ -50,25 +50,28 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     shown on white, and the EXIF orientation is applied. Only the first frame of an animation is used. If all
     values of all 16-bit grey pictures are below 2^8, 2^10, 2^12 or 2^14, the white of this depth is their
     white, and a warning says so; the depth that a PGM or TIFF file declares is used without a warning. A
-    warning also tells of 16-bit colours that are as dark, of sub-folders that have files but no picture, and
-    of classes of `like` without a test picture.
+    warning also tells of 16-bit colours that are as dark, of sub-folders that have files but no picture, of
+    classes of `like` without a test picture, and of a part without labels because pictures are directly in
+    it, or in `like`, beside sub-folders. With `skip_broken`, size, channels, white and classes are found from
+    the pictures that are kept.
 
     FileNotFoundError   there is no picture
     FileFormatError     pictures cannot be read; the message has their paths. Or all pictures of a class are
                         broken, or a class is not one of `like`
     OSError             a sub-folder cannot be read
     """
-    folder = Path(folder)
-    formats = _formats()
+    folder, formats = Path(folder), _formats()
+    is_part, like = like is not None, folder if like is None else Path(like)
     files, broken = _pictures(folder, formats), {}
-    inside = files if like is None else _pictures(Path(like), formats)
+    inside = files if like == folder else _pictures(like, formats)
     # Broken files of the training part are named when that part is loaded.
-    kinds = _looked(inside, formats, broken if like is None else {})
+    whole = skip_broken and None in (size, channels)
+    kinds = _looked(inside, formats, broken if like == folder else {}, whole)
     if size is None:
         sizes = {upright for upright, *_ in kinds.values()}
         size = sizes.pop() if len(sizes) == 1 else (SIZE, SIZE)
     channels = channels or (1 if all(grey for _, grey, *_ in kinds.values()) else 3)
-    white = _white(folder, kinds)
+    white = _white(like, kinds)
     rows = []
     for path in _with_bar([path for path in files if path not in broken], "reading"):
         try:
@@ -81,42 +84,57 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     if broken:
         _report(folder, files, good, broken, skip_broken)
     x = np.frombuffer(b"".join(rows), np.uint8).reshape(len(good), *size, channels)
-    return x, *_classes(folder, good, files, like, inside)
+    inside = good if like == folder else list(kinds)
+    labels, classes = _classes(folder, good, like, inside)
+    if is_part and labels is None:
+        _warn_of_loose(folder, good, like, inside)
+    lost = {_class_of(path, folder) for path in broken} - {None, *classes}
+    if like == folder and classes and lost:
+        raise FileFormatError(
+            f"{shown(folder)}: all pictures of the class {sorted(lost, key=natural)[0]!r} are broken; repair "
+            "one of them, or remove the folder"
+        )
+    return x, labels, classes
 
 
-def _classes(folder, good, files, like, inside):
-    """The labels (N,) of the pictures `good` and the names of the classes; (None, ()) without classes.
+def _classes(folder, files, like, inside):
+    """The labels (N,) of the pictures `files` and the names of the classes; (None, ()) without classes.
 
-    files    all pictures of the folder, the broken ones too
-    like     as for `load_folder`
-    inside   the pictures of `like`, or `files` without it
+    folder, files   a folder, and its pictures that are not broken
+    like, inside    those of the training part; equal to the first two if `folder` is this part
     """
-    names = [_class_of(path, folder) for path in good]
-    if None in map(lambda path: _class_of(path, folder), files):
-        return None, ()
-    known = {_class_of(path, Path(like) if like is not None else folder) for path in inside}
-    if None in known:
+    names = [_class_of(path, folder) for path in files]
+    known = {_class_of(path, like) for path in inside}
+    if None in names or None in known:
         return None, ()
     classes = tuple(sorted(known, key=natural))
-    lost = known - set(names)
     if other := sorted(set(names) - known, key=natural):
         raise FileFormatError(
             f"{shown(folder)}: expected the classes of {shown(like)} "
             f"({', '.join(map(shown, classes))[:200]}), got {', '.join(map(repr, other[:NAMED]))}; rename "
             "the folder, or remove it"
         )
-    if like is not None and lost:
+    if lost := known - set(names):
         missing = ", ".join(map(repr, sorted(lost, key=natural)[:NAMED]))
         warnings.warn(
             f"{shown(folder)}: this part has no picture of the class {missing}, which {shown(like)} has",
             stacklevel=4,
         )
-    if like is None and lost:
-        raise FileFormatError(
-            f"{shown(folder)}: all pictures of the class {sorted(lost, key=natural)[0]!r} are broken; repair "
-            "one of them, or remove the folder"
-        )
     return np.array([classes.index(name) for name in names], np.int64), classes
+
+
+def _warn_of_loose(folder, files, like, inside):
+    """Warn of a picture without a class if others have one. The arguments are those of `_classes`."""
+    found = {path: _class_of(path, like) for path in inside}
+    found |= {path: _class_of(path, folder) for path in files}
+    loose = [path for path, name in found.items() if name is None]
+    if len(loose) < len(found):
+        warnings.warn(
+            f"{shown(folder)}: its pictures get no labels, although there are sub-folders, because "
+            f"{shown(loose[0])} is in none of them; move each such picture into the sub-folder of its class, "
+            "or remove it",
+            stacklevel=4,
+        )
 
 
 def _class_of(path, folder):
@@ -151,25 +169,44 @@ def parts(folder):
     """{"train": path, "test": path} of a folder whose sub-folders are these parts; {} for another folder.
 
     The names may also be training and testing; val, valid or validation stands for a missing test part. Upper
-    and lower case are equal. There must be a part for training, and no other sub-folder; "test" may be
-    missing. If the folder holds nothing but one other sub-folder, the parts are looked for in that one.
+    and lower case are equal. There must be a part for training, and no other sub-folder with pictures; "test"
+    may be missing. If the folder holds one other sub-folder and no picture, the parts are looked for in that
+    one. A warning tells of pictures beside the parts, which are not read.
+
+    FileFormatError   a part is a link to a folder that holds the other part
+    OSError           a sub-folder cannot be read
     """
-    found, inside, files = {}, {}, False
+    found, others, loose, formats = {}, [], [], _formats()
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if _visible(entry.name):
-                files |= not entry.is_dir()
-                inside |= {entry.name: entry} if entry.is_dir() else {}
-    for name, entry in inside.items():
-        part = PARTS.get(name.lower())
-        if part is None and len(inside) == 1 and not files and not entry.is_symlink():
-            return parts(entry.path)
-        if part is None or part in found:
-            return {}
-        found[part] = entry.path
+        inside = sorted((entry for entry in entries if _visible(entry.name)), key=lambda entry: entry.name)
+    for entry in inside:
+        part = PARTS.get(entry.name.lower())
+        if not entry.is_dir():
+            loose += [entry.name] if _suffixed(entry.name, formats) else []
+        elif part is None or part in found:
+            others.append(entry)
+        else:
+            found[part] = entry.path
+    if len(others) == 1 and not (found or loose or others[0].is_symlink()):
+        return parts(others[0].path)
+    if "train" not in found or any(_files(entry.path, formats)[0] for entry in others):
+        return {}
     if "val" in found:
         found.setdefault("test", found["val"])
-    return {word: found[word] for word in ("train", "test") if word in found} if "train" in found else {}
+    found = {word: found[word] for word in ("train", "test") if word in found}
+    if loose:
+        warnings.warn(
+            f"{shown(folder)}: {shown(loose[0])} is in no part, and is not read; move such pictures into one "
+            f"of the sub-folders {', '.join(shown(os.path.basename(path)) for path in found.values())}",
+            stacklevel=3,
+        )
+    for one, other in ((one, other) for one in found.values() for other in found.values() if one != other):
+        if Path(os.path.realpath(other)).is_relative_to(os.path.realpath(one)):
+            raise FileFormatError(
+                f"{shown(one)}: this part holds the pictures of {shown(other)} too, through a link; make it "
+                "a folder with pictures of its own"
+            )
+    return found
 
 
 def _visible(name):
@@ -182,41 +219,57 @@ def _formats():
     return tuple(name for name in Image.OPEN if name not in NOT_READ)
 
 
+def _suffixed(name, formats):
+    """Whether a file has the suffix of one of the `formats`, as Pillow knows them."""
+    return Image.registered_extensions().get(Path(name).suffix.lower()) in formats
+
+
+def _files(folder, formats):
+    """The files below `folder`: (Paths with the suffix of one of the `formats`, {first: names of others}).
+
+    first is a tuple of the name of the first-level sub-folder, or (). Files that begin with a dot are among
+    the others. Links to folders are followed, but not to a folder around `folder`. Each first-level
+    sub-folder enters a folder once, so that links between classes lose no picture and loops of links end.
+    Raises OSError if a folder cannot be read.
+    """
+    found, others, entered = [], {}, set()
+    around = [Path(os.path.realpath(place)) for place in (folder, os.path.dirname(os.path.abspath(folder)))]
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
+        first, real = Path(place).relative_to(folder).parts[:1], os.path.realpath(place)
+        if (first, real) in entered or first and any(root.is_relative_to(real) for root in around):
+            folders.clear()
+            continue
+        entered.add((first, real))
+        folders[:] = sorted(filter(_visible, folders))
+        for name in names:
+            if _visible(name) and _suffixed(name, formats):
+                found.append(Path(place, name))
+            else:
+                others.setdefault(first, set()).add(name)
+    return found, others
+
+
 def _pictures(folder, formats):
     """A sorted list of the Paths of all files below `folder` with the suffix of one of the `formats`.
 
-    Names that begin with a dot are left out. Links to folders are followed. Each first-level sub-folder
-    enters a folder once, so that links between classes lose no picture and loops of links end. Raises
-    FileNotFoundError if there is no such file, OSError if a folder cannot be read. It warns of first-level
+    Raises FileNotFoundError if there is no such file, and the errors of `_files`. It warns of first-level
     sub-folders that have files but no picture, if the sub-folders are classes.
     """
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
-    found, others, entered, without = [], [], set(), {}
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        first = Path(place).relative_to(folder).parts[:1]
-        here = first, os.path.realpath(place)
-        if here in entered or first and here[1] == os.path.realpath(folder):
-            folders.clear()
-            continue
-        entered.add(here)
-        folders[:] = sorted(filter(_visible, folders))
-        mine = [name for name in names if _visible(name) and Path(name).suffix.lower() in suffixes]
-        found += [Path(place, name) for name in mine]
-        rest = set(names) - set(mine)
-        others += rest
-        without.setdefault(first, set()).update(filter(_visible, rest))
+    found, others = _files(folder, formats)
     if not found:
+        names = set().union(*others.values())
         raise FileNotFoundError(
             f"{shown(folder)}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
-            f"found none among {len(others):,} files; name another folder, or check the files' suffixes"
-            + packed_in(others)
+            f"found none among {len(names):,} files; name another folder, or check the files' suffixes"
+            + packed_in(names)
         )
     firsts = {path.relative_to(folder).parts[:-1][:1] for path in found}
-    bare = {first: rest for first, rest in without.items() if first and rest and first not in firsts}
+    bare = {first: set(filter(_visible, names)) for first, names in others.items() if first not in firsts}
+    bare = {first: names for first, names in bare.items() if first and names}
     if bare and () not in firsts:
-        names = ", ".join(shown(first) for (first,) in sorted(bare)[:NAMED])
+        words = ", ".join(shown(first) for (first,) in sorted(bare)[:NAMED])
         warnings.warn(
-            f"{shown(folder)}: the sub-folders {names} hold no picture that Pillow reads; they are no "
+            f"{shown(folder)}: the sub-folders {words} hold no picture that Pillow reads; they are no "
             "classes" + packed_in(set().union(*bare.values())),
             stacklevel=4,
         )
@@ -236,13 +289,13 @@ def _with_bar(files, title):
     return tqdm(files, desc=title, unit=" pictures", disable=hidden, file=STDERR)
 
 
-def _looked(files, formats, broken):
+def _looked(files, formats, broken, whole):
     """{path: ((height, width), whether the picture is grey, its largest value or None)} of the pictures.
 
     height and width are those after the rotation that the file's EXIF tag asks for. The largest value is that
     of a picture of 16 bits whose file does not declare its white; for colours it is the largest of the upper
-    8 bits. Of other pictures only the header is read, if possible. A file that is no picture is put into the
-    dict `broken`, with the error.
+    8 bits. Of other pictures only the header is read, if possible and unless `whole` is True. A file that is
+    no picture, or no whole one if it was read, is put into the dict `broken`, with the error.
     """
     found = {}
     for path in _with_bar(files, "looking"):
@@ -256,6 +309,8 @@ def _looked(files, formats, broken):
                     largest = int(np.asarray(image).max(initial=0))
                 elif deep:
                     largest = int(np.asarray(image.convert("RGB")).max(initial=0))
+                if whole:
+                    flatten(image)
                 found[path] = size, grey, largest
         except FileFormatError as error:
             broken[path] = error
@@ -281,7 +336,7 @@ def _white(folder, kinds):
         return 65535
     warnings.warn(
         f"{shown(folder)}: no value of the 16-bit pictures is above {top:,}: they are read as pictures of "
-        f"{bits} bits, with {2**bits - 1:,} as white",
+        f"{bits} bits, with {2**bits - 1:,} as white; if their white is another value, save them with 8 bits",
         stacklevel=4,
     )
     return 2**bits - 1

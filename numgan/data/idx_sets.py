@@ -54,8 +54,8 @@ CLASSES = {
     "emnist-byclass": (*DIGITS, *LETTERS, *string.ascii_lowercase),
 }  # fmt: skip
 FIRST = {"emnist-letters": 1}  # the label of the first class; 0 in the other sets
-HOMES = {  # where the publishers of the sets without a mirror offer them
-    "kmnist": "http://codh.rois.ac.jp/kmnist/",
+HOMES = {  # where the publishers of the sets that numgan does not download offer them
+    "kmnist": "https://github.com/rois-codh/kmnist",
     "qmnist": "https://github.com/facebookresearch/qmnist",
     "emnist": "https://www.nist.gov/itl/products-and-services/emnist-dataset",
 }

@@ -8,6 +8,10 @@ ARRAYS = "save its arrays with numpy.savez, and load that file"
 NO_CODE = "numgan runs no code from files: save the arrays with numpy.savez"
 PICTURES = "give the folder of the pictures as the data"
 
+INSIDE = (  # zip archives by a name near their start: (the name, the kind, what to do with such a file)
+    (b"/data.pkl", "a PyTorch file", NO_CODE),
+    (b".npy", "an .npz file of NumPy", "load the .npz file itself: numgan.data.load('FILE.npz')"),
+)
 STARTS = (  # (the first bytes, the kind, what to do with such a file)
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"7z\xbc\xaf", "a 7z archive", UNPACK),
@@ -38,6 +42,9 @@ CODE = (".pt", ".pth", ".pkl", ".pickle")
 
 def kind_of(start):
     """(kind, advice) of a file with the first bytes `start`, at least ENOUGH; None if the kind is unknown."""
+    for name, kind, advice in INSIDE:
+        if start.startswith(b"PK") and name in start[:100]:
+            return kind, advice
     for first, kind, advice in STARTS:
         if start.startswith(first):
             return kind, advice
@@ -46,13 +53,8 @@ def kind_of(start):
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if PAGE.match(text):
         return "a web page", SENT
-    words = text[:40].decode("ascii", "replace")
-    if (
-        words
-        and all(letter.isprintable() or letter in "\r\n\t" for letter in words)
-        and "\ufffd" not in words
-    ):
-        return f"text, {words!r}", SENT
+    if re.fullmatch(rb"[ -~\s]+", text[:40]):
+        return f"text, {text[:40].decode()!r}", SENT
     return None
 
 

@@ -363,3 +363,103 @@ def test_a_dark_pgm_is_read_by_its_own_maxval(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_folder(tmp_path)[0].reshape(2, 2).tolist() == [[1, 4], [255, 0]]
+
+
+def test_parts_without_their_classes_are_told(tmp_path):
+    """A stray picture takes the labels away, also from the other part. It is named."""
+    for part in ("train", "test"):
+        fill(tmp_path / part / "cat")
+        fill(tmp_path / part / "dog")
+    assert load(tmp_path).classes == load(tmp_path, "test").classes == ("cat", "dog")
+    fill(tmp_path / "test", 1)
+    assert load(tmp_path).labels is not None
+    with pytest.warns(
+        UserWarning, match="test: its pictures get no labels.* because .*test/0.png is in none"
+    ):
+        assert load(tmp_path, "test").labels is None
+    (tmp_path / "test" / "0.png").rename(tmp_path / "train" / "7.png")
+    for split in ("train", "test"):
+        with pytest.warns(UserWarning, match=f"{split}: its pictures get no labels.*train/7.png is in none"):
+            assert load(tmp_path, split).labels is None
+
+
+@pytest.mark.parametrize("flat, split", [("train", "test"), ("test", "test")])
+def test_one_part_with_classes_and_one_without_are_told(tmp_path, flat, split):
+    fill(tmp_path / "train" / "" if flat == "train" else tmp_path / "train" / "cat")
+    fill(tmp_path / "test" / "" if flat == "test" else tmp_path / "test" / "cat")
+    with pytest.warns(UserWarning, match=f"its pictures get no labels.*{flat}/0.png is in none of them"):
+        assert load(tmp_path, split).labels is None
+
+
+def test_a_broken_stray_picture_that_is_left_out_takes_no_labels_away(tmp_path):
+    fill(tmp_path / "cat")
+    broken(tmp_path, 1)
+    with pytest.warns(UserWarning, match="1 of 3 files are left out"):
+        assert load(tmp_path, skip_broken=True).classes == ("cat",)
+
+
+def test_pictures_beside_the_parts_are_named(tmp_path):
+    fill(tmp_path / "train")
+    fill(tmp_path / "test")
+    (tmp_path / "README.txt").write_text("no picture")
+    assert sorted(parts(tmp_path)) == ["test", "train"]
+    fill(tmp_path, 1)
+    with pytest.warns(UserWarning, match="0.png is in no part, and is not read; .* train, test"):
+        assert len(load(tmp_path)) == 2
+
+
+def test_files_and_folders_without_pictures_hide_no_parts(tmp_path):
+    for part in ("train", "test"):
+        fill(tmp_path / "set" / part / "cat")
+    (tmp_path / "README.txt").write_text("beside the folder of an archive")
+    (tmp_path / "set" / "annotations").mkdir()
+    (tmp_path / "set" / "annotations" / "boxes.json").write_text("{}")
+    assert load(tmp_path).classes == load(tmp_path, "test").classes == ("cat",)
+    fill(tmp_path / "set" / "annotations", 1)
+    assert load(tmp_path / "set").classes == ("annotations", "test", "train")
+
+
+def test_a_link_takes_no_test_picture_into_the_training_part(tmp_path):
+    data, store = tmp_path / "data", tmp_path / "store"
+    fill(store / "cat", 3)
+    fill(data / "test" / "cat", 2)
+    os.symlink(store, data / "train")
+    for place in (store / "up", store / "cat" / "up"):
+        os.symlink(data, place)  # the folder around the part, which is itself a link
+    os.symlink(tmp_path, store / "top")
+    found = load(data)
+    assert len(found) == 3 and found.classes == ("cat",) and len(load(data, "test")) == 2
+
+
+@pytest.mark.parametrize("target", [".", "..", "test"])
+def test_a_part_that_holds_the_other_part_is_refused(tmp_path, target):
+    data = tmp_path / "data"
+    fill(data / "test" / "cat", 2)
+    os.symlink(target, data / "train")
+    with pytest.raises(FileFormatError, match="train: this part holds the pictures of .*test too, through"):
+        load(data)
+
+
+@pytest.mark.parametrize("part", [None, "test"])
+def test_size_and_channels_are_those_of_the_pictures_that_are_kept(tmp_path, part):
+    place = tmp_path / "train" if part else tmp_path
+    fill(place, 2, (10, 12))
+    if part:
+        fill(tmp_path / part, 2, (30, 40))
+    noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    Image.fromarray(noise).save(place / "cut.png")
+    (place / "cut.png").write_bytes((place / "cut.png").read_bytes()[:5000])
+    Image.fromarray(np.full((50, 50), 0.5, np.float32)).save(place / "float.tif")
+    with warnings.catch_warnings() if part else pytest.warns(UserWarning, match="2 of 4 files are left out"):
+        assert load(tmp_path, part or "train", skip_broken=True).x.shape == (2, 12, 10, 1)
+
+
+@pytest.mark.parametrize("name", ["digits", "ring", "mnist", "x.npy", "idx", "tables"])
+def test_broken_files_can_be_left_out_of_folders_of_pictures_alone(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.zeros((4, 2)))
+    for folder, file in (("idx", "train-images-idx3-ubyte"), ("tables", "x.npy")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_bytes((tmp_path / "x.npy").read_bytes())
+    with pytest.raises(ValueError, match=f"{name}.*: skip_broken is for a folder of pictures.*leave it out"):
+        load(name, skip_broken=True)

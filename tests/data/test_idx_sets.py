@@ -261,6 +261,8 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind, pack):
         (b"<Error><Code>AccessDenied</Code>", "a web page", "the server sent it"),
         (gzip.compress(gzip.compress(idx_file(X))), "a gzip file", "unpack it with gunzip"),
         (b"PAR1" + bytes(40), "a Parquet file", "numpy.savez"),
+        (b"PK\x03\x04" + bytes(26) + b"training/data.pkl", "a PyTorch file", "runs no code from files"),
+        (b"PK\x03\x04" + bytes(26) + b"x_train.npy", "an .npz file of NumPy", "load the .npz file itself"),
     ],
 )
 def test_what_a_server_or_a_program_left_in_place_of_the_file_is_named(tmp_path, content, kind, advice):

@@ -170,8 +170,10 @@ def data_command(args):
             f"{'':<24}{row['where']}"
         )
     print(
-        "\nA missing set is downloaded at its first use. A folder of pictures is a data set too: --data "
-        "FOLDER"
+        '\nA missing set is downloaded at its first use; a set "from IDX files of yours" is not: put its\n'
+        "files there, or name their folder with --folder. --data also takes a path: a folder of pictures\n"
+        "(sub-folders are classes), a folder of IDX files, or a file .npy, .npz, .csv, .tsv or .txt. See\n"
+        "docs/own-data.md."
     )
 
 
@@ -201,12 +203,18 @@ def main(argv=None):
     cause is printed as a message on stderr.
     """
     with guarded(), warnings.catch_warnings():
-        warnings.showwarning = _warn
+        warnings.showwarning = partial(_warn, set())
         return _run(argv)
 
 
-def _warn(message, *about):
-    """Print a warning as the other messages are printed: without file and line, which no user can change."""
+def _warn(said, message, *about):
+    """Print a warning as the other messages are printed: without file and line, which no user can change.
+
+    said   the set of the warnings that the command has printed: data may be loaded again, with equal warnings
+    """
+    if str(message) in said:
+        return
+    said.add(str(message))
     print(f"numgan: warning: {message}", file=STDERR, flush=True)
 
 

@@ -48,6 +48,9 @@ examples:
 Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and the last checkpoint remains."""
 
 
+PLACES = ("data", "folder", "test")  # options that may name a new place of the data of a run
+
+
 def add(commands):
     """Add the command `train`, with its options, to argparse's `commands`."""
     sub = add_command(
@@ -91,6 +94,8 @@ def train_command(args):
     recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
+    if recipe.test is not None:
+        recipe.test_part(dataset)  # its errors come before the training, not after it
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
     if args.epochs:
@@ -111,18 +116,21 @@ def _resume(args):
     refused = [
         flag_of(option)
         for option in (*options(recipes.Plan), *options(recipes.Recipe))
-        if option.name not in ("steps", "system", "data", "folder") and getattr(args, option.name) is not None
+        if option.name not in ("steps", "system", *PLACES) and getattr(args, option.name) is not None
     ]
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
         raise ValueError(
             f"train --resume: {', '.join(refused) or args.system} "
             f"{'come from the run; leave them' if len(refused) > 1 else 'comes from the run; leave it'} out "
-            "(--steps and --epochs extend the run; --data and --folder name a new place of equal data)"
+            "(--steps and --epochs extend the run; --data, --folder and --test name a new place of its data)"
         )
     config = runs.read_config(args.resume)
-    system, load = origin.rebuilt(config, args.resume, args.data, args.folder)
+    system, load = origin.rebuilt(config, args.resume, args.data, args.folder, args.test)
     recipe, dataset = load()
+    if recipe.test is not None:
+        origin.expect_test(recipe, args.resume)
+        recipe.test_part(dataset)
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return loop.train(
         system,

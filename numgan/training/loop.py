@@ -217,7 +217,7 @@ def _extended(config, plan, recipe=None, source=None):
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
     if recipe is not None:
-        place = {"data": recipe.data, "folder": recipe.folder}
+        place = {"data": recipe.data, "folder": recipe.folder, "test": recipe.test}
         if config["recipe"] is not None and config["recipe"] | place != asdict(recipe):
             raise ValueError(
                 f"recipe: expected {config['recipe']}, with which the run began, got {asdict(recipe)}; "

@@ -20,10 +20,11 @@ from . import kept, recipes
 KEPT = "only the rows kept in the run were read"
 
 
-def rebuilt(config, folder, data=None, files_in=None):
+def rebuilt(config, folder, data=None, files_in=None, test=None):
     """Build the system of a run from the recipe in `config`. Returns (system, function that loads the data).
 
-    data, files_in   a new place of the data set, and of its IDX files; None: those of the recipe
+    data, files_in, test   a new place of the data set, of its IDX files, and of the test data; None: those
+                           of the recipe
 
     The function returns the training data as (Recipe with their place, Dataset). It raises FileNotFoundError
     if there is nothing in the old place, FileFormatError if the data are damaged or do not fit the system,
@@ -40,8 +41,9 @@ def rebuilt(config, folder, data=None, files_in=None):
     recipe = recipes.Recipe(**config["recipe"])
 
     def load():
-        if data or files_in:
-            moved = replace(recipe, data=data or recipe.data, folder=files_in or recipe.folder).placed()
+        if data or files_in or test:
+            places = {"data": data, "folder": files_in, "test": test}
+            moved = replace(recipe, **{word: place for word, place in places.items() if place}).placed()
             return moved, moved.load()
         _expect_place(recipe, folder)
         return recipe, _of_config(recipe.load, folder)
@@ -59,16 +61,25 @@ def _of_config(make, folder):
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
-def _expect_place(recipe, folder):
-    """Raise FileNotFoundError unless there is a file or a folder in every place that a resolved recipe names.
+def expect_test(recipe, folder):
+    """Raise FileNotFoundError if a resolved recipe names test data and they are not in their place.
 
     folder   the folder of the run, for the message
     """
-    places = {"data": None if recipe.data in names() else recipe.data, "folder": recipe.folder}
-    for word, place in places.items():
-        if place is not None and not os.path.exists(files.path_of(place)):
+    _expect_place(recipe, folder, ("test",), "test")
+
+
+def _expect_place(recipe, folder, words=("data", "folder"), what="training"):
+    """Raise FileNotFoundError unless a file or a folder is in each place that a resolved recipe names.
+
+    folder   the folder of the run, for the message
+    words    the fields of the recipe that name the places of the `what` data
+    """
+    for word in words:
+        place = getattr(recipe, word)
+        if place is not None and place not in names() and not os.path.exists(files.path_of(place)):
             raise FileNotFoundError(
-                f"{folder}: its training data are not at {readable(place)}; if they were moved, name their "
+                f"{folder}: its {what} data are not at {readable(place)}; if they were moved, name their "
                 f"new place: `numgan train --resume {folder} --{word} PATH`"
             )
 

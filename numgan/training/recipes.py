@@ -6,7 +6,7 @@ once, as a field of Recipe or Plan. From these fields numgan makes config.json, 
 """
 
 import math
-import os
+import warnings
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 
 import numpy as np
@@ -15,11 +15,11 @@ from .. import data, systems
 from ..core.arguments import is_integer
 from ..core.errors import NoTestPart
 from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text, Whole, option
-from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
 from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS, expect_roles
+from . import places
 
 PATH = Text(4096)
 LOG_EVERY = 10  # default number of steps between lines of metrics.jsonl
@@ -32,8 +32,9 @@ class Recipe:
 
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
-    folder           the path of the folder with the files of mnist or fashion-mnist
-    test             the path of held-out data, in any form of `data`, with the same classes
+    folder           the path of the folder with the files of mnist or a set like it
+    test             held-out data with the same classes, in any form of `data`: their test part, or all of
+                     them if they have none
     hold_out         the fraction of the rows of each class that is held out; the split is always the same
     width            factor of all hidden widths
     lr               learning rate of every optimiser; in a system with a setting `rate`, its value
@@ -65,7 +66,7 @@ class Recipe:
     )
     folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or a set like it", "DIR")
     test: str | None = option(
-        Maybe(PATH), "held-out data for judge and evaluate: a file or folder as for --data", "PATH"
+        Maybe(PATH), "held-out data for judge and evaluate: a set, folder or file as for --data", "NAME|PATH"
     )
     hold_out: float | None = option(
         Maybe(Real(0, 1)), "keep this share of the rows of each class back for judge and evaluate", "SHARE"
@@ -119,24 +120,22 @@ class Recipe:
     def placed(self):
         """A copy of the recipe with absolute paths.
 
-        Raises ValueError if `data` is neither a known name nor a file or folder, or if there are both test
-        data and a share to hold out.
+        Raises ValueError if `data` or `test` is neither a known name nor a file or folder, if there are both
+        test data and a share to hold out, or if broken files are to be left out of data that are no folder.
         """
-        recipe = self
-        if recipe.data not in data.names():
-            if not os.path.exists(path_of(recipe.data)):
-                raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, a folder of pictures, or a file of "
-                    f"rows, got {recipe.data!r}; name one with --data"
-                    + (f" ({self.system} {self.preset} has no data)" if self.data == systems.FOLDER else "")
-                )
-            recipe = replace(recipe, data=_from_anywhere(recipe.data))
+        why = f" ({self.system} {self.preset} has no data)" if self.data == systems.FOLDER else ""
+        recipe = replace(self, data=places.found(self.data, "data", why))
         if recipe.hold_out is not None and recipe.data in data.names():
             raise ValueError(f"hold_out: {recipe.data} has a test part of its own; leave --hold-out out")
         if recipe.test is not None and recipe.hold_out is not None:
             raise ValueError("test: expected either --test or --hold-out, got both; leave one of them out")
-        recipe = replace(recipe, test=recipe.test and _from_anywhere(recipe.test))
-        return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
+        recipe = replace(recipe, test=recipe.test and places.found(recipe.test, "test"))
+        if recipe.skip_broken and not any(map(places.is_folder, filter(None, (recipe.data, recipe.test)))):
+            raise ValueError(
+                f"skip_broken: expected a folder of pictures as the data, got {recipe.data!r}; leave "
+                "--skip-broken out"
+            )
+        return replace(recipe, folder=recipe.folder and places.absolute(recipe.folder))
 
     def build(self):
         """Make the system of the recipe: its preset, changed by the options that are not None.
@@ -190,15 +189,16 @@ class Recipe:
         """
         shape = self._preset().sample_shape
         pictures = len(shape) == 3
-        if pictures and self.data in POINTS or not pictures and self._holds_pictures():
+        place = places.place_of(self, split)
+        if pictures and place in POINTS or not pictures and places.holds_pictures(place):
             raise ValueError(
                 f"{self.system} {self.preset} takes "
                 f"{f'pictures {shape}' if pictures else 'points in the plane'}, "
-                f"and {self.data} holds {'points' if pictures else 'pictures'}; "
+                f"and {place} holds {'points' if pictures else 'pictures'}; "
                 "choose another preset or other data (`numgan systems` lists them)"
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
-        return self._data(split, **size)
+        return places.read(self, split, **size)
 
     def _preset(self, width=systems.NARROW):
         """The system of the preset, with the shape and the number of classes of the recipe."""
@@ -222,7 +222,9 @@ class Recipe:
         if not follows and "classes" not in adapts:
             return self
         recipe = replace(self, data=self.data or own.data)
-        dataset = recipe._data(**_size_and_channels(self.size))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `load` gives the warnings
+            dataset = places.read(recipe, **_size_and_channels(self.size))
         labels, shape = dataset.labels, tuple(dataset.sample_shape)
         classes = 0 if labels is None else len(dataset.classes) or int(labels.max()) + 1
         if self.preset is None:
@@ -234,31 +236,11 @@ class Recipe:
         recipe = replace(recipe, preset=preset, shape=list(shape) if other else None)
         return replace(recipe, classes=classes if counted else None)
 
-    def _holds_pictures(self):
-        return self.data not in POINTS and not os.path.isfile(path_of(self.data))
-
-    def _data(self, split="train", **size):
-        size |= {"skip_broken": True} if self.skip_broken else {}
-        folder = self.folder and path_of(self.folder)
-        rows = self.data not in data.names() and os.path.isfile(path_of(self.data))
-        if rows:  # the columns of a table may have any units
-            train, part = self._part("train", folder, size), self._part(split, folder, size)
-            return part if part.is_images else data.standardised(part, train)
-        return self._part(split, folder, size)
-
-    def _part(self, split, folder, size):
-        """The training part or the test part of the data, in the units of their files."""
-        if split == "test" and self.test:
-            return data.load(path_of(self.test), **size)
-        if self.hold_out is not None:
-            whole = data.load(path_of(self.data), folder=folder, **size)
-            return data.hold_out(whole, self.hold_out)[split == "test"]
-        return data.load(path_of(self.data), split, folder=folder, **size)
-
     def test_part(self, like):
         """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
 
-        Raises ValueError for rows of another shape or for a class that `like` does not have.
+        Raises ValueError for rows of another shape or for a class that `like` does not have. Warns if the
+        data in `test` lack the labels or a class of `like`.
         """
         try:
             test = self.load("test")
@@ -269,6 +251,12 @@ class Recipe:
                 f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
                 f"{test.sample_shape} from {test.name}"
             )
+        if test.labels is None and like.labels is not None and self.test:
+            warnings.warn(
+                f"test data: {test.name} has no labels, and {like.name} has; put pictures into a sub-folder "
+                "for each class",
+                stacklevel=2,
+            )
         if test.labels is None or not test.classes or test.classes == like.classes:
             return test
         there = {word: k for k, word in enumerate(like.classes)}
@@ -277,6 +265,13 @@ class Recipe:
             raise ValueError(
                 f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
                 f"{other[0]!r} in {test.name}; rename or remove it"
+            )
+        missing = [word for word in like.classes if word not in test.classes]
+        if missing and self.test:
+            warnings.warn(
+                f"test data: {test.name} has no row of the class {', '.join(map(repr, missing[:10]))}, which "
+                f"{like.name} has",
+                stacklevel=2,
             )
         labels = np.array([there[word] for word in test.classes])[test.labels]
         return replace(test, labels=labels, classes=like.classes)
@@ -344,11 +339,6 @@ def _size_and_channels(text):
         raise ValueError(f"size: expected HEIGHTxWIDTH such as 64x64, 48x144 or 28x28x1, got {text!r}")
     height, *more = map(int, parts)
     return {"size": (height, more[0] if more else height)} | ({"channels": more[1]} if more[1:] else {})
-
-
-def _from_anywhere(path):
-    """`path` as an absolute path, in text for config.json. It names one file from any current folder."""
-    return text_of(os.path.abspath(path_of(path)))
 
 
 def check(system, dataset):

@@ -123,6 +123,9 @@ def test_data(numgan, monkeypatch, tmp_path):
     monkeypatch.delenv("NUMGAN_DATA")
     code, out, _ = numgan("data")
     assert code == 0 and "fashion-mnist" in out and "numgan" in doctor.data_sets()[1]["where"]
+    for word in ("a folder of pictures", "a folder of IDX files", ".npy, .npz, .csv", "--folder"):
+        assert word in out
+    assert max(map(len, out[out.index("A missing set") :].splitlines())) <= 110
 
 
 def test_doctor(numgan, monkeypatch):

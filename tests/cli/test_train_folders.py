@@ -165,3 +165,17 @@ def test_systems_tell_which_presets_adapt(numgan):
     assert "  pictures     32 x 32 x 3 *  a folder of images" in out
     assert "  half         64 x 64 x 3    a folder of images" in out
     assert "adapt to the number of classes too" in out
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_broken_picture_that_is_left_out_is_named_once(numgan, folders, tmp_path):
+    for part in ("train", "test"):
+        for kind in ("fig", "pear"):
+            pictures(tmp_path / "parts" / part / kind, (8, 8), colour=False)
+        (tmp_path / "parts" / part / "fig" / f"{part}.png").write_bytes(b"")
+    words = ["train", "classifier", "--data", "parts", "--width", 0.1, "--steps", 1]
+    code, _, err = numgan(*words, "--out", "run", "--skip-broken")
+    assert code == 0, err
+    for part in ("train", "test"):
+        assert err.count(f"1 of 9 files are left out: fig/{part}.png") == 1, err
+    refused(numgan("train", "gan", "--data", "digits", "--skip-broken"), "skip_broken", "got 'digits'")

@@ -94,6 +94,49 @@ def test_resuming_with_moved_and_with_changed_data(numgan, moving):
     assert numgan("train", "--resume", run, "--steps", 6)[0] == 0  # from now on without --data
 
 
+def test_resuming_with_moved_test_data(numgan, tmp_path):
+    digits = data.load("digits", "test")
+    for name in ("own.npz", "held.npz"):
+        np.savez(name, x=digits.x[:60], y=digits.labels[:60])
+    words = ["train", "classifier", *NARROW, "--data", "own.npz", "--test", "held.npz", "--steps"]
+    assert numgan(*words, 1, "--out", "run")[0] == numgan(*words, 2, "--out", "whole")[0] == 0
+    Path("held.npz").rename("moved.npz")
+    where = f"its test data are not at {tmp_path / 'held.npz'}"
+    refused(
+        numgan("train", "--resume", "run", "--steps", 2), where, "`numgan train --resume run --test PATH`"
+    )
+    refused(
+        numgan("train", "--resume", "run", "--test", "nothing"), "test: expected one of digits", "nothing"
+    )
+    assert runs.read_config("run")["recipe"]["test"] == str(tmp_path / "held.npz")
+    code, out, err = numgan("train", "--resume", "run", "--steps", 2, "--test", "moved.npz")
+    assert code == 0 and "on 60 rows" in out, err
+    assert runs.read_config("run")["recipe"]["test"] == str(tmp_path / "moved.npz")
+    assert Path("run/checkpoint.npz").read_bytes() == Path("whole/checkpoint.npz").read_bytes()
+
+
+def test_samples_are_not_compared_with_test_data_that_were_moved(numgan, tmp_path):
+    rows = np.random.default_rng(0).standard_normal((60, 2))
+    for name in ("own.npy", "held.npy"):
+        np.save(name, rows)
+    words = ["train", "gan", *NARROW, "--data", "own.npy", "--test", "held.npy", "--steps", 1, "--out", "run"]
+    assert numgan(*words)[0] == 0
+    Path("held.npy").unlink()
+    refused(numgan("evaluate", "run", "--count", 20), str(tmp_path / "held.npy"), "--resume RUN --test PATH")
+
+
+def test_test_data_that_do_not_fit_are_refused_before_the_training(numgan, tmp_path):
+    np.savez("own.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    np.savez("held.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 3)
+    words = ["train", "classifier", *NARROW, "--data", "own.npz", "--steps", 1, "--out", "run", "--test"]
+    refused(numgan(*words, "held.npz"), "test data: expected the classes 0, 1, as in own.npz, got '2'")
+    refused(
+        numgan(*words, "digits"), "test data: expected the classes 0, 1, as in own.npz, got '2' in digits"
+    )
+    refused(numgan(*words, "digit"), "test: expected one of digits", "a folder of pictures", "got 'digit'")
+    assert not Path("run").exists()
+
+
 def test_classes_are_asked_for_by_name(numgan, moving):
     _, run = moving
     classes = runs.read_config(run)["classes"]

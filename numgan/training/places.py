@@ -1,0 +1,87 @@
+"""The places of a recipe's data, and the training part and the test part that are read from them.
+
+A place is the name of a known set, or the path of a file or a folder, in text as config.json has it.
+"""
+
+import os
+
+from .. import data
+from ..core.errors import NoTestPart
+from ..core.files import path_of, text_of
+from ..data.points import POINTS
+
+
+def found(place, word, why=""):
+    """`place` as it is in config.json: a name, or an absolute path.
+
+    word, why   the option --word that gave it, and the end of the message if there is nothing in this place
+    Raises ValueError if it is neither a known name nor the path of a file or a folder.
+    """
+    if place in data.names():
+        return place
+    if not os.path.exists(path_of(place)):
+        raise ValueError(
+            f"{word}: expected one of {', '.join(data.names())}, a folder of pictures, or a file of rows, "
+            f"got {place!r}; name one with --{word}{why}"
+        )
+    return absolute(place)
+
+
+def absolute(path):
+    """`path` as an absolute path, in text for config.json. It names one file from any current folder."""
+    return text_of(os.path.abspath(path_of(path)))
+
+
+def is_folder(place):
+    """Whether a place is the path of a folder."""
+    return place not in data.names() and os.path.isdir(path_of(place))
+
+
+def holds_pictures(place):
+    """Whether the data in a place are pictures: those of folders and of all sets but the sets of points."""
+    return place not in POINTS and not os.path.isfile(path_of(place))
+
+
+def place_of(recipe, split):
+    """The place of the part "train" or "test" of a recipe. FileNotFoundError: the test data were moved."""
+    if split == "train" or not recipe.test:
+        return recipe.data
+    if recipe.test not in data.names() and not os.path.exists(path_of(recipe.test)):
+        raise FileNotFoundError(
+            f"test data: expected a file or a folder at {recipe.test}, got neither; if they were moved, name "
+            "their new place: `numgan train --resume RUN --test PATH`"
+        )
+    return recipe.test
+
+
+def read(recipe, split="train", **size):
+    """The Dataset of a recipe's training part or test part. The columns of a file are standardised.
+
+    split   "train" or "test"
+    size    the arguments size and channels of `data.load`, or neither of them
+    Raises NoTestPart if there are no test data, and the errors of `place_of`, `data.load`, `data.hold_out`.
+    """
+    part = _part(recipe, split, size)
+    if recipe.data in data.names() or not os.path.isfile(path_of(recipe.data)) or part.is_images:
+        return part
+    train = part if split == "train" else _part(recipe, "train", size)
+    return data.standardised(part, train)  # the columns of a table may have any units
+
+
+def _part(recipe, split, size):
+    """A part of the data in the units of their files. The arguments are those of `read`."""
+
+    def load(place, split, **words):
+        skip = bool(recipe.skip_broken) and is_folder(place)
+        return data.load(path_of(place), split, skip_broken=skip, **words, **size)
+
+    place = place_of(recipe, split)
+    if split == "test" and recipe.test:
+        try:
+            return load(place, "test")
+        except NoTestPart:  # then all of them are test data
+            return load(place, "train")
+    folder = recipe.folder and path_of(recipe.folder)
+    if recipe.hold_out is not None:
+        return data.hold_out(load(place, "train", folder=folder), recipe.hold_out)[split == "test"]
+    return load(place, split, folder=folder)

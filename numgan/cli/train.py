@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from .. import _kernels
 from ..evaluation import health, judging
 from ..systems.staged import planned
-from ..training import loop, origin, progress, recipes, runs
+from ..training import loop, origin, places, progress, recipes, runs
 from . import evaluate
 from .common import (
     above_zero,
@@ -46,9 +46,6 @@ examples:
   numgan train --resume runs/dcgan-half-1 --data ./moved    continue with equal data in a new place
 
 Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and the last checkpoint remains."""
-
-
-PLACES = ("data", "folder", "test")  # options that may name a new place of the data of a run
 
 
 def add(commands):
@@ -94,8 +91,7 @@ def train_command(args):
     recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
-    if recipe.test is not None:
-        recipe.test_part(dataset)  # its errors come before the training, not after it
+    recipe.expect_test(dataset)
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
     if args.epochs:
@@ -116,7 +112,7 @@ def _resume(args):
     refused = [
         flag_of(option)
         for option in (*options(recipes.Plan), *options(recipes.Recipe))
-        if option.name not in ("steps", "system", *PLACES) and getattr(args, option.name) is not None
+        if option.name not in ("steps", "system", *places.WORDS) and getattr(args, option.name) is not None
     ]
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
@@ -126,11 +122,10 @@ def _resume(args):
             "(--steps and --epochs extend the run; --data, --folder and --test name a new place of its data)"
         )
     config = runs.read_config(args.resume)
-    system, load = origin.rebuilt(config, args.resume, args.data, args.folder, args.test)
+    moved = {word: getattr(args, word) for word in places.WORDS if getattr(args, word)}
+    system, load = origin.rebuilt(config, args.resume, moved)
     recipe, dataset = load()
-    if recipe.test is not None:
-        origin.expect_test(recipe, args.resume)
-        recipe.test_part(dataset)
+    origin.expect_test(recipe, dataset, args.resume)
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return loop.train(
         system,

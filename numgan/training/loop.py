@@ -33,7 +33,7 @@ from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from ..systems import doubts
 from ..systems.staged import planned
-from . import checkpoint, kept, origin, recipes, runs, sampling
+from . import checkpoint, kept, origin, places, recipes, runs, sampling
 from .progress import Progress, tell
 from .recipes import Plan
 from .state import State, expect_weights
@@ -217,7 +217,7 @@ def _extended(config, plan, recipe=None, source=None):
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
     if recipe is not None:
-        place = {"data": recipe.data, "folder": recipe.folder, "test": recipe.test}
+        place = {word: getattr(recipe, word) for word in places.WORDS}
         if config["recipe"] is not None and config["recipe"] | place != asdict(recipe):
             raise ValueError(
                 f"recipe: expected {config['recipe']}, with which the run began, got {asdict(recipe)}; "

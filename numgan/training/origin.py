@@ -20,11 +20,10 @@ from . import kept, recipes
 KEPT = "only the rows kept in the run were read"
 
 
-def rebuilt(config, folder, data=None, files_in=None, test=None):
+def rebuilt(config, folder, moved=None):
     """Build the system of a run from the recipe in `config`. Returns (system, function that loads the data).
 
-    data, files_in, test   a new place of the data set, of its IDX files, and of the test data; None: those
-                           of the recipe
+    moved   {field: new place} for some of the fields places.WORDS of the recipe; None: there is no new place
 
     The function returns the training data as (Recipe with their place, Dataset). It raises FileNotFoundError
     if there is nothing in the old place, FileFormatError if the data are damaged or do not fit the system,
@@ -41,10 +40,9 @@ def rebuilt(config, folder, data=None, files_in=None, test=None):
     recipe = recipes.Recipe(**config["recipe"])
 
     def load():
-        if data or files_in or test:
-            places = {"data": data, "folder": files_in, "test": test}
-            moved = replace(recipe, **{word: place for word, place in places.items() if place}).placed()
-            return moved, moved.load()
+        if moved:
+            there = replace(recipe, **moved).placed()
+            return there, there.load()
         _expect_place(recipe, folder)
         return recipe, _of_config(recipe.load, folder)
 
@@ -61,12 +59,15 @@ def _of_config(make, folder):
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
-def expect_test(recipe, folder):
-    """Raise FileNotFoundError if a resolved recipe names test data and they are not in their place.
+def expect_test(recipe, dataset, folder):
+    """Raise FileNotFoundError if the test data that a resolved recipe names are not in their place.
 
-    folder   the folder of the run, for the message
+    dataset   the training data
+    folder    the folder of the run, for the message
+    It also raises the errors of `Recipe.expect_test`.
     """
     _expect_place(recipe, folder, ("test",), "test")
+    recipe.expect_test(dataset)
 
 
 def _expect_place(recipe, folder, words=("data", "folder"), what="training"):

@@ -10,6 +10,8 @@ from ..core.errors import NoTestPart
 from ..core.files import path_of, text_of
 from ..data.points import POINTS
 
+WORDS = ("data", "folder", "test")  # the fields of a Recipe that name places; a resumed run may have new ones
+
 
 def found(place, word, why=""):
     """`place` as it is in config.json: a name, or an absolute path.

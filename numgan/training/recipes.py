@@ -236,6 +236,11 @@ class Recipe:
         recipe = replace(recipe, preset=preset, shape=list(shape) if other else None)
         return replace(recipe, classes=classes if counted else None)
 
+    def expect_test(self, like):
+        """Raise the errors of `test_part` if the recipe names test data: before a training, not after it."""
+        if self.test is not None:
+            self.test_part(like)
+
     def test_part(self, like):
         """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
 

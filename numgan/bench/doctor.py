@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info
 
 from .. import _kernels, data
 from ..core.randomness import stream
-from ..data.idx_sets import FILES, SOURCES, cache_folder
+from ..data.idx_sets import FILES, SOURCES, cache_folder, is_there
 from ..training.runs import environment
 
 # The largest allowed errors: more than the rounding errors of a sum of 150 products in each type.
@@ -98,8 +98,4 @@ def _place(name):
     if name not in SOURCES:
         return {"where": "in the package", "present": True}
     folder = Path(os.environ["NUMGAN_DATA"], name) if os.environ.get("NUMGAN_DATA") else cache_folder() / name
-    files = [file for split in FILES.values() for file in split]
-    return {
-        "where": str(folder),
-        "present": all((folder / f"{file}.gz").is_file() or (folder / file).is_file() for file in files),
-    }
+    return {"where": str(folder), "present": all(is_there(name, split, folder) for split in FILES)}

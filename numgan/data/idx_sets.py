@@ -265,6 +265,17 @@ def has_part(folder, split):
     return any(key[1:] == (split, "images") for key in find(folder))
 
 
+def is_there(name, split, folder):
+    """Whether the pictures and labels of the split "train" or "test" of a set are below `folder`."""
+    found = find(folder) if os.path.isdir(folder) else {}
+    return all(_chosen(found, name, split, what) for what in ("images", "labels"))
+
+
+def _chosen(found, name, split, what):
+    """The path of a file of a set in the dict of `find`, by its own name or MNIST's; None without one."""
+    return found.get((name, split, what)) or found.get(("mnist", split, what))
+
+
 def _locate(name, split, what, folder):
     """The Path of the file of pictures or labels (`what`) of a set. It is downloaded if that is possible."""
     shared = os.environ.get("NUMGAN_DATA")
@@ -279,9 +290,8 @@ def _locate(name, split, what, folder):
     else:
         raise FileNotFoundError(f"load({name!r}): numgan does not download this set; {_by_hand(name)}")
     found = find(place) if place.is_dir() else {}
-    for word in (name, "mnist"):
-        if (word, split, what) in found:
-            return found[word, split, what]
+    if path := _chosen(found, name, split, what):
+        return path
     file = _names(name, split)[what == "labels"]
     others = sorted({word for word, *_ in found} - {name})
     got = "no such folder" if not place.is_dir() else f"files of {', '.join(others)}" if others else "neither"

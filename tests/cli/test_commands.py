@@ -120,6 +120,12 @@ def test_data(numgan, monkeypatch, tmp_path):
         assert not doctor.data_sets()[1]["present"]
         (tmp_path / "mnist" / (name + (".gz" if i % 2 else ""))).touch()
     assert doctor.data_sets()[1]["present"]
+    (tmp_path / "emnist-letters" / "gzip").mkdir(parents=True)
+    for split in ("train", "test"):
+        for what in ("images-idx3", "labels-idx1"):
+            assert not next(row for row in doctor.data_sets() if row["name"] == "emnist-letters")["present"]
+            (tmp_path / "emnist-letters" / "gzip" / f"emnist-letters-{split}-{what}-ubyte.gz").touch()
+    assert next(row for row in doctor.data_sets() if row["name"] == "emnist-letters")["present"]
     monkeypatch.delenv("NUMGAN_DATA")
     code, out, _ = numgan("data")
     assert code == 0 and "fashion-mnist" in out and "numgan" in doctor.data_sets()[1]["where"]

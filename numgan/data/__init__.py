@@ -172,7 +172,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             f"{split!r}; load the sub-folder that holds that part"
         )
     place, like = found.get(split, name), found.get("train")
-    x, labels, classes = load_folder(place, size, channels, skip_broken, like)
+    apart = found.get("test" if split == "train" else "train")
+    x, labels, classes = load_folder(place, size, channels, skip_broken, like, apart)
     return Dataset(
         text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}"
     )

@@ -34,7 +34,7 @@ PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test
 BAR_FROM = 500  # a progress bar is shown for more files than this
 
 
-def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
+def load_folder(folder, size=None, channels=None, skip_broken=False, like=None, apart=None):
     """Load all pictures below `folder`: pictures (N, H, W, C) uint8, labels (N,) int64, and class names.
 
     size          (height, width): the largest centred part with these proportions is cut out and resized.
@@ -43,6 +43,7 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
     skip_broken   True: leave out files that are no whole pictures, with a warning that names them
     like          the folder of the training part, if `folder` is a part: test pictures get its size, its
                   channels and its classes. None: the folder has no parts
+    apart         the folder of the other part, or None. A link into it is an error
 
     Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
     first-level sub-folders with pictures are the classes, in natural order: 2 before 10. If any picture is
@@ -57,12 +58,12 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None):
 
     FileNotFoundError   there is no picture
     FileFormatError     pictures cannot be read; the message has their paths. Or all pictures of a class are
-                        broken, or a class is not one of `like`
+                        broken, a class is not one of `like`, or a link leads to `apart`
     OSError             a sub-folder cannot be read
     """
     folder, formats = Path(folder), _formats()
     is_part, like = like is not None, folder if like is None else Path(like)
-    files, broken = _pictures(folder, formats), {}
+    files, broken = _pictures(folder, formats, apart), {}
     inside = files if like == folder else _pictures(like, formats)
     # Broken files of the training part are named when that part is loaded.
     whole = skip_broken and None in (size, channels)
@@ -202,11 +203,16 @@ def parts(folder):
         )
     for one, other in ((one, other) for one in found.values() for other in found.values() if one != other):
         if Path(os.path.realpath(other)).is_relative_to(os.path.realpath(one)):
-            raise FileFormatError(
-                f"{shown(one)}: this part holds the pictures of {shown(other)} too, through a link; make it "
-                "a folder with pictures of its own"
-            )
+            raise _not_apart(one, other)
     return found
+
+
+def _not_apart(place, other):
+    """The FileFormatError about a link in a part to the pictures of the other part."""
+    return FileFormatError(
+        f"{shown(place)}: expected pictures of this part alone, got a link to those of {shown(other)}, the "
+        "other part; remove the link, or make it a folder with other pictures"
+    )
 
 
 def _visible(name):
@@ -224,13 +230,13 @@ def _suffixed(name, formats):
     return Image.registered_extensions().get(Path(name).suffix.lower()) in formats
 
 
-def _files(folder, formats):
+def _files(folder, formats, apart=None):
     """The files below `folder`: (Paths with the suffix of one of the `formats`, {first: names of others}).
 
     first is a tuple of the name of the first-level sub-folder, or (). Files that begin with a dot are among
     the others. Links to folders are followed, but not to a folder around `folder`. Each first-level
     sub-folder enters a folder once, so that links between classes lose no picture and loops of links end.
-    Raises OSError if a folder cannot be read.
+    Raises OSError if a folder cannot be read, FileFormatError if a link leads to the folder `apart`.
     """
     found, others, entered = [], {}, set()
     around = [Path(os.path.realpath(place)) for place in (folder, os.path.dirname(os.path.abspath(folder)))]
@@ -239,6 +245,8 @@ def _files(folder, formats):
         if (first, real) in entered or first and any(root.is_relative_to(real) for root in around):
             folders.clear()
             continue
+        if apart is not None and Path(real).is_relative_to(os.path.realpath(apart)):
+            raise _not_apart(place, apart)
         entered.add((first, real))
         folders[:] = sorted(filter(_visible, folders))
         for name in names:
@@ -249,13 +257,13 @@ def _files(folder, formats):
     return found, others
 
 
-def _pictures(folder, formats):
+def _pictures(folder, formats, apart=None):
     """A sorted list of the Paths of all files below `folder` with the suffix of one of the `formats`.
 
     Raises FileNotFoundError if there is no such file, and the errors of `_files`. It warns of first-level
     sub-folders that have files but no picture, if the sub-folders are classes.
     """
-    found, others = _files(folder, formats)
+    found, others = _files(folder, formats, apart)
     if not found:
         names = set().union(*others.values())
         raise FileNotFoundError(

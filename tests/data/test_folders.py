@@ -436,8 +436,20 @@ def test_a_part_that_holds_the_other_part_is_refused(tmp_path, target):
     data = tmp_path / "data"
     fill(data / "test" / "cat", 2)
     os.symlink(target, data / "train")
-    with pytest.raises(FileFormatError, match="train: this part holds the pictures of .*test too, through"):
+    with pytest.raises(
+        FileFormatError, match="train: expected pictures of this part alone, got a link to .*test"
+    ):
         load(data)
+
+
+@pytest.mark.parametrize("one, other", [("train", "test"), ("test", "train")])
+def test_a_link_to_the_other_part_is_refused(tmp_path, one, other):
+    for part in ("train", "test"):
+        fill(tmp_path / part / "cat", 2)
+    os.symlink(tmp_path / other / "cat", tmp_path / one / "cat" / "more")
+    assert len(load(tmp_path, other)) == 2
+    with pytest.raises(FileFormatError, match=f"cat/more: expected pictures of this part alone.*{other}"):
+        load(tmp_path, one)
 
 
 @pytest.mark.parametrize("part", [None, "test"])

@@ -157,13 +157,13 @@ PENALTY_BUGS = [
             (SumOverBatch, closed_form),
             (WholeBatchNorm, closed_form),
             (NormPerPixel, closed_form),
-            (NoEpsilon, no_gradient_at_all),
             (EpsilonInOnePlace, tiny_gradients),
             (ForgottenWeight, closed_form),
             (SquaredNorm, closed_form),
             (WeightGradientNorm, closed_form),
         )
     ),
+    class_bug("own", NoEpsilon, GradientPenalty, 10.0, value=no_gradient_at_all, error=FloatingPointError),
     *(
         class_bug("own", broken, GradientPenalty, 10.0, by=check)
         for broken, check in (

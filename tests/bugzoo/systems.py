@@ -226,10 +226,10 @@ def holds(clause):
     return check
 
 
-def system_bug(row, broken, base, by=None, value=None):
+def system_bug(row, broken, base, by=None, value=None, words=None):
     """A system broken in one place; what is wrong with it is its docstring."""
     every = None if value else check_system
-    return Bug(row, broken.__doc__.strip(), lambda: planted(base(), broken), base, by, value, every)
+    return Bug(row, broken.__doc__.strip(), lambda: planted(base(), broken), base, by, value, every, words)
 
 
 def _gan():

@@ -25,7 +25,7 @@ from numgan.losses import sigmoid as stable_sigmoid
 
 
 class DiagonalTangent(SoftmaxCrossEntropy):
-    """Softmax's Jacobian taken for its diagonal, in the tangent."""
+    """The tangent takes softmax's Jacobian for its diagonal."""
 
     def tangent(self, y, ty, labels):
         p = softmax(y)
@@ -40,7 +40,7 @@ class NextLabel(SoftmaxCrossEntropy):
 
 
 class SharedMean(AdversarialLoss):
-    """Both means divided by one batch size, the number of fakes: right as long as they are equal."""
+    """Both means are divided by the number of fakes, which is right as long as the batches are equal."""
 
     def discriminator(self, real, fake):
         loss, dreal, dfake = super().discriminator(real, fake)
@@ -48,14 +48,14 @@ class SharedMean(AdversarialLoss):
 
 
 class DetachedMean(RelativisticAverage):
-    """The means taken for constants: `detach` in the wrong place."""
+    """The means are taken for constants, as by a `detach` in the wrong place."""
 
     def transpose(self, dts, a, b):
         return dts[0], -dts[1]
 
 
 class SwappedCounts(RelativisticAverage):
-    """Each mean's derivative divided by the other batch's size: invisible where both are equal."""
+    """Each mean's derivative is divided by the other batch's size, which is right where both are equal."""
 
     def transpose(self, dts, a, b):
         dt, ds = dts
@@ -63,14 +63,14 @@ class SwappedCounts(RelativisticAverage):
 
 
 class StillReals(RelativisticPaired):
-    """G's tangent as if the real logits stood still while D's weights move."""
+    """G's tangent takes the real logits for constants, although D's weights move."""
 
     def generator_tangent(self, real, fake, treal, tfake):
         return super().generator_tangent(real, fake, np.zeros_like(treal), tfake)
 
 
 class HalfAGenerator(RelativisticAverage):
-    """G's gradient from the fakes' own term alone; the mean that real logits are compared with is lost."""
+    """G's gradient lacks the term of the mean that real logits are compared with."""
 
     def generator(self, real, fake):
         return super().generator(real, fake)[0], self.curve.d(fake - real.mean()) / fake.size
@@ -140,42 +140,42 @@ LOSS_BUGS = [
     ),
     Bug(
         26,
-        "the sign of a loss and of its gradient differ",
+        "The sign of a loss and that of its gradient differ.",
         lambda: replace(wasserstein, for_generator=Curve(_up.f, wasserstein.on_real.d, _up.dd)),
         lambda: wasserstein,
         by=check_loss,
     ),
     Bug(
         26,
-        "the generator's loss has the wrong sign, and its gradient too",
+        "The generator's loss has the wrong sign, and so has its gradient.",
         lambda: replace(wasserstein, for_generator=_up),
         lambda: wasserstein,
         value=_rises,
     ),
     Bug(
         35,
-        "log(sigmoid(x)) without the stable form",
+        "log(sigmoid(x)) is not computed in its stable form.",
         lambda: replace(nonsaturating, on_real=_log_sigmoid),
         lambda: nonsaturating,
         value=_finite_at_a_thousand,
     ),
     Bug(
         "own",
-        "hinge's derivative on the wrong side of its kink",
+        "The derivative of hinge is on the wrong side of its kink.",
         lambda: replace(hinge, on_real=replace(hinge.on_real, d=lambda a: -(1 - a < 0).astype(a.dtype))),
         lambda: hinge,
         by=check_loss,
     ),
     Bug(
         "own",
-        "a loss without its second derivative",
+        "A loss lacks its second derivative.",
         lambda: replace(minimax, on_fake=replace(minimax.on_fake, dd=np.zeros_like)),
         lambda: minimax,
         by=check_loss,
     ),
     Bug(
         32,
-        "an error on the other side: half the gradient",
+        "The gradient is half the right one.",
         lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), np.arange(1.0, 4)),
         lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), 2 * np.arange(1.0, 4)),
         by=lambda given: gradcheck(*given),

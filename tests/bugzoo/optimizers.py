@@ -24,7 +24,7 @@ class DetachedMoment(Adam):
 
 
 class NoBiasCorrection(Adam):
-    """The adjoint forgets bias correction: invisible after a thousand steps."""
+    """The adjoint forgets bias correction, which is invisible after a thousand steps."""
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         return super()._rule_adjoint(dp1, dmoments, g, moments, 10**6)
@@ -54,7 +54,7 @@ class ClippedBefore(RMSProp):
 
 
 class ClipWithoutMask(SGD):
-    """A clipped weight still passes its gradient on, in the adjoint."""
+    """In the adjoint, a clipped weight still passes its gradient on."""
 
     def adjoint(self, dp1, dstate1, cache):
         return SGD(self.lr).adjoint(dp1, dstate1, cache)

@@ -66,3 +66,8 @@ def test_without_the_bug_every_check_passes(bug):
 def test_the_menagerie_is_large_enough():
     rows = {bug.row for bug in BUGS} - {"own"}
     assert len(rows) >= 28 and rows <= set(range(1, 41))  # of the forty of the catalogue
+
+
+def test_every_text_is_one_sentence():
+    texts = [bug.text for bug in BUGS]
+    assert [text for text in texts if not text.endswith(".") or ". " in text or "\n" in text] == []

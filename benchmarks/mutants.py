@@ -57,12 +57,18 @@ CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
         "remedies/penalties.py",
         "remedies/* checking/test_bugzoo networks/* systems/test_objectives*",
     ),
-    "unrolling": ("remedies/unrolling.py", "remedies/test_unrolling* systems/test_objectives*"),
+    "unrolling": (
+        "remedies/unrolling.py",
+        "remedies/test_unrolling* checking/test_bugzoo systems/test_objectives*",
+    ),
     "consensus": (
         "remedies/consensus.py",
         "remedies/test_consensus* checking/test_bugzoo networks/* systems/test_objectives*",
     ),
-    "optimisers": ("optimizers/*.py", "optimizers/* networks/* remedies/test_regularizer*"),
+    "optimisers": (
+        "optimizers/*.py",
+        "optimizers/* checking/test_bugzoo networks/* remedies/test_regularizer*",
+    ),
     "data": ("data/*.py", "data/* systems/test_family networks/*"),
     "checkpoint": ("training/checkpoint.py training/state.py", "training/* systems/test_family"),
     "metrics": ("metrics/*.py", "metrics/* studies/test_parzen networks/*"),
@@ -73,7 +79,7 @@ CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",
-        "training/* systems/*",
+        "training/* systems/* checking/test_bugzoo",
     ),
 }
 

@@ -14,12 +14,14 @@ class Bug:
     """A bug, and the check that must catch it: a function of the thing, which raises an error.
 
     row          its number in the catalogue of bugs found, or "own"
-    text         what is wrong
+    text         what is wrong, in one sentence
     plant()      the broken thing
     healthy()    the same without the bug
     by           the check of the library that must catch it
     value        for bugs that no derivative shows: a test of a value, in place of `by`
     every        all checks that there are for the healthy thing, if they are more than this one
+    words        a pattern that must be found in the message of the error; None: any message
+    error        the error that is expected; None: GradientError from `by`, AssertionError from `value`
     """
 
     row: object
@@ -29,17 +31,15 @@ class Bug:
     by: object = None
     value: object = None
     every: object = None
+    words: str | None = None
+    error: type | None = None
 
-    @property
-    def check(self):
-        return self.value or self.by
-
-    @property
-    def error(self):
-        return (AssertionError, FloatingPointError) if self.value else GradientError
+    def __post_init__(self):
+        self.check = self.value or self.by
+        self.error = self.error or (AssertionError if self.value else GradientError)
 
 
-def class_bug(row, broken, healthy, *arguments, by=None, value=None, every=None, **settings):
+def class_bug(row, broken, healthy, *arguments, by=None, value=None, every=None, error=None, **settings):
     """A class broken in one place; what is wrong with it is its docstring."""
     return Bug(
         row,
@@ -49,6 +49,7 @@ def class_bug(row, broken, healthy, *arguments, by=None, value=None, every=None,
         by,
         value,
         every,
+        error=error,
     )
 
 

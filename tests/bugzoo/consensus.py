@@ -41,7 +41,7 @@ def _times(gradients, **factors):
 
 
 class StillFakes(Sequential):
-    """D is not told that the fakes move as G moves"""
+    """The tangent of the fakes, which move as G moves, is lost in the network."""
 
     def tangent_forward(self, tx, cache, tp=None):
         ty, tcache = super().tangent_forward(tx, cache, tp)
@@ -49,7 +49,7 @@ class StillFakes(Sequential):
 
 
 class NothingReachesG(Sequential):
-    """The mixed derivative of L_D never arrives at G"""
+    """The mixed derivative of L_D, which belongs to G, is lost in the network."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
@@ -57,7 +57,7 @@ class NothingReachesG(Sequential):
 
 
 class WeightsStandStill(Sequential):
-    """tW is left out in tdx"""
+    """tW is left out of tdx in the network."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         still = tuple((tc[0], None) if isinstance(tc, tuple) else tc for tc in tcache)
@@ -65,7 +65,7 @@ class WeightsStandStill(Sequential):
 
 
 class Flat(losses.AdversarialLoss):
-    """The losses' own curvature is left out: dlogits stand still"""
+    """The losses' own curvature is left out, so the dlogits stand still."""
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         return np.zeros_like(real), np.zeros_like(fake)
@@ -75,26 +75,30 @@ class Flat(losses.AdversarialLoss):
 
 
 class ZeroSum(losses.AdversarialLoss):
-    """G's curvature is taken for minus D's, as if the game were a zero-sum one"""
+    """G's curvature is taken for minus D's, as if the game were a zero-sum one."""
 
     def generator_tangent(self, fake, tfake):
         return -self.on_fake.tangent(fake, tfake)
 
 
 CONSENSUS_BUGS = [
-    _changed("no factor 1/2", lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v), value=dirac),
     _changed(
-        "factor 1/2 in the value only",
+        "The penalty has no factor 1/2.",
+        lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v),
+        value=dirac,
+    ),
+    _changed(
+        "The factor 1/2 is in the value only.",
         lambda self, value, g, v, at: (value, _times(g, D=2, G=2), v),
         by=exact,
     ),
     _changed(
-        "the weight in the value only",
+        "The weight is in the value only.",
         lambda self, value, g, v, at: (value, _times(g, D=1 / 3, G=1 / 3), v),
         by=exact,
     ),
     _changed(
-        "|v|, not its square",
+        "The penalty is |v| and not its square.",
         lambda self, value, g, v, at: (
             np.sqrt(2 * value / 3),
             _times(g, D=1 / np.sqrt(6 * value), G=1 / np.sqrt(6 * value)),
@@ -102,19 +106,21 @@ CONSENSUS_BUGS = [
         ),
         value=dirac,
     ),
-    _changed("G climbs", lambda self, value, g, v, at: (value, _times(g, G=-1), v), by=exact),
-    _changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v), by=exact),
-    _changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v), by=exact),
-    _changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v), by=exact),
+    _changed("G climbs on the penalty.", lambda self, value, g, v, at: (value, _times(g, G=-1), v), by=exact),
+    _changed("D climbs on the penalty.", lambda self, value, g, v, at: (value, _times(g, D=-1), v), by=exact),
+    _changed("v is taken for its own derivative.", lambda self, value, g, v, at: (value, v, v), by=exact),
     _changed(
-        "v_theta is left out of the value",
+        "v is taken for a constant.", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v), by=exact
+    ),
+    _changed(
+        "v_theta is left out of the value.",
         lambda self, value, g, v, at: (1.5 * np.square(v[0].vector).sum(), g, v),
         by=exact,
     ),
     *(
         Bug(
             "own",
-            f"{broken.__doc__} ({name})",
+            broken.__doc__.replace("the network", name),
             lambda broken=broken, name=name: {**NETWORKS, name: broken(*NETWORKS[name])},
             lambda: NETWORKS,
             by=with_networks,
@@ -130,7 +136,7 @@ CONSENSUS_BUGS = [
     class_bug("own", ZeroSum, losses.AdversarialLoss, by=with_loss, **vars(LOSS)),
     Bug(
         "own",
-        "D's curvature on real samples is left out",
+        "D's curvature on real samples is left out.",
         lambda: replace(LOSS, on_real=replace(LOSS.on_real, dd=np.zeros_like)),
         lambda: LOSS,
         by=with_loss,

@@ -45,7 +45,7 @@ def layer_bug(row, broken, healthy, by, x, *arguments, **settings):
 
 
 class LastInput(Dense):
-    """The cache stays on the layer: a second forward pass overwrites it."""
+    """The cache stays on the layer, and a second forward pass overwrites it."""
 
     def forward(self, p, x, run):
         y, self.kept = super().forward(p, x, run)
@@ -85,7 +85,7 @@ class FrozenStillWorks(Conv2d):
 
 
 class FrozenTangentsStillWork(Conv2d):
-    """The same in the tangent pass only."""
+    """In the tangent pass only, freezing throws the weight gradient away instead of not computing it."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, False, need_dx)
@@ -93,13 +93,13 @@ class FrozenTangentsStillWork(Conv2d):
 
 
 class NoBend(Tanh):
-    """The second-order pass without its f'' term: exact for ReLU, wrong for Tanh."""
+    """The second-order pass lacks its f'' term, which is zero for ReLU but not for Tanh."""
 
     dd = None
 
 
 class DiagonalSoftmax(Layer):
-    """The Jacobian of softmax taken for its diagonal, p (1 - p)."""
+    """The Jacobian of softmax is taken for its diagonal, p (1 - p)."""
 
     diagonal = True
 
@@ -150,7 +150,7 @@ class NoOutputPadding(ConvTranspose2d):
 
 
 class SquareOnly(Conv2d):
-    """A column index that runs over the kernel's height: right for square kernels."""
+    """A column index runs over the kernel's height, which is right for square kernels."""
 
     def weight_gradient(self, x, dy):
         dw = super().weight_gradient(x, dy)
@@ -167,21 +167,21 @@ class LostBorder(Conv2d):
 
 
 class TurnedWeights(Dense):
-    """dW transposed: invisible in shape if the layer is square."""
+    """dW is transposed, which its shape does not show if the layer is square."""
 
     def weight_gradient(self, x, dy):
         return np.ascontiguousarray(super().weight_gradient(x, dy).T)
 
 
 class MeanForSum(Dense):
-    """The gradient of W divided by the batch a second time."""
+    """The gradient of W is divided by the batch size a second time."""
 
     def weight_gradient(self, x, dy):
         return super().weight_gradient(x, dy) / len(x)
 
 
 class HalfRight(Dense):
-    """dW doubled and dx negated, checked where every unit is dead: zero equals zero, nothing was checked."""
+    """dW is doubled and dx is negated, which no gradient shows where every unit is dead."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = super().backward(dy, cache, frozen, need_dx)
@@ -196,7 +196,7 @@ class NoBiasTangent(Dense):
 
 
 class NoMixedTerm(Dense):
-    """tdx without dy *' tW: right in a gradient penalty, wrong in an unrolled GAN."""
+    """tdx lacks dy *' tW, which an unrolled GAN needs and a gradient penalty does not."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         _, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
@@ -204,7 +204,7 @@ class NoMixedTerm(Dense):
 
 
 class WrongWithoutTdy(Dense):
-    """Right while dy moves, wrong when tdy is None: so a penalty calls it."""
+    """The tangent pass back is wrong if tdy is None, as in a penalty."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
@@ -212,7 +212,7 @@ class WrongWithoutTdy(Dense):
 
 
 class LastTangent(Dense):
-    """The tangent pass keeps its cache on the layer: a second one overwrites it."""
+    """The tangent pass keeps its cache on the layer, and a second one overwrites it."""
 
     def tangent_forward(self, tx, cache, tp=None):
         ty, self.kept = super().tangent_forward(tx, cache, tp)
@@ -250,14 +250,14 @@ class InPlaceGradient(ReLU):
 
 
 class WrongSide(LeakyReLU):
-    """The slope of the wrong side."""
+    """The derivative has the slope of the wrong side."""
 
     def times(self, d, y):
         return d * np.where(y > 0, self.slope, 1.0).astype(y.dtype)
 
 
 class GlobalNoise(Dropout):
-    """A new mask at every call, from a global generator."""
+    """A global generator draws a new mask at every call."""
 
     noise = np.random.default_rng(0)
 
@@ -267,14 +267,14 @@ class GlobalNoise(Dropout):
 
 
 class FreshMask(Dropout):
-    """Another mask in backward than in forward."""
+    """The backward pass has another mask than the forward pass."""
 
     def transpose(self, dy, mask):
         return dy * mask[::-1]
 
 
 class DoubleConstant(LeakyReLU):
-    """A float64 array in a float32 pass."""
+    """A float32 pass computes with a float64 array."""
 
     def times(self, d, y):
         return d * np.where(y > 0, np.ones(1), self.slope)
@@ -289,7 +289,7 @@ class OnlyTheBody(Residual):
 
 
 class NoIdentity(Skip):
-    """A skip connection whose copy sends nothing back."""
+    """The copy in a skip connection sends nothing back."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dy = dy.copy()
@@ -305,7 +305,7 @@ class ConditionOnce(Condition):
 
 
 class EdgeTwice(Pad):
-    """A mirrored border folded back with the edge itself repeated."""
+    """A mirrored border is folded back as if the edge itself were repeated."""
 
     @staticmethod
     def _fold(dy, axis, before, after):
@@ -317,7 +317,7 @@ class EdgeTwice(Pad):
 
 
 class SmallerWindows(AvgPool2d):
-    """At the border the mean is taken over the entries inside in forward only."""
+    """At the border, only the forward pass takes the mean over the entries inside."""
 
     def apply(self, x, run):
         y, cache = super().apply(x, run)
@@ -326,14 +326,14 @@ class SmallerWindows(AvgPool2d):
 
 
 class NothingMoves(Softplus):
-    """A tangent of None treated as ones."""
+    """A tangent of None is treated as ones."""
 
     def tangent_forward(self, tx, cache, tp=None):
         return super().tangent_forward(np.ones_like(cache[0]) if tx is None else tx, cache, tp)
 
 
 class AlwaysDx(Dense):
-    """need_dx is ignored: D's first layer pays for a gradient that nobody wants."""
+    """need_dx is ignored, so D's first layer computes a gradient that nobody needs."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         return super().backward(dy, cache, frozen, True)

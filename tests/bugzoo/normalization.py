@@ -42,7 +42,7 @@ class NoVarianceTerm(WrittenOut):
 
 
 class OneFewer(WrittenOut):
-    """n - 1 instead of n in the backward pass."""
+    """The backward pass has n - 1 instead of n."""
 
     def operator(self, d, xhat, r):
         n = len(d)
@@ -50,14 +50,14 @@ class OneFewer(WrittenOut):
 
 
 class NoGain(BatchNorm):
-    """dx without the gain: invisible as long as all gains are 1."""
+    """dx lacks the gain, which is invisible as long as all gains are 1."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         return super().backward(dy, cache._replace(gain=np.ones_like(cache.gain)), frozen, need_dx)
 
 
 class StaleStatistics(BatchNorm):
-    """Running statistics updated by forward and used by the next forward: D changes while G learns."""
+    """forward updates running statistics for the next forward pass, so D changes while G learns."""
 
     running = 0.0
 
@@ -68,7 +68,7 @@ class StaleStatistics(BatchNorm):
 
 
 class NoShareTangent(LayerNorm):
-    """The second-order pass of a normalisation without the term in which 1 / std itself moves."""
+    """The second-order pass of a normalisation lacks the term in which 1 / std itself moves."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         return super().tangent_backward(
@@ -77,7 +77,7 @@ class NoShareTangent(LayerNorm):
 
 
 class NoSigmaGradient(Spectral):
-    """sigma's gradient is treated as zero: dW = G / sigma."""
+    """sigma's gradient is treated as zero, so dW is G / sigma."""
 
     def _descend(self, G, unit, sigma, u, v):
         return G / sigma
@@ -104,7 +104,7 @@ class UpdatedOnLayer(Spectral):
 
 
 class UpdatedWithin(Spectral):
-    """forward makes a power iteration of its own; the gradient takes v = W'u for a constant."""
+    """forward makes a power iteration of its own, and the gradient takes v = W'u for a constant."""
 
     def forward(self, p, x, run):
         p = {name: p[name] for name in self.parameter_shapes()}
@@ -120,7 +120,7 @@ class TrainedU(Spectral):
 
 
 class NoSigmaTangent(Spectral):
-    """dW = (G - ...) / sigma, and its tangent forgets that sigma moves."""
+    """The tangent of dW = (G - ...) / sigma forgets that sigma moves."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         part, tunit, tsigma = tcache
@@ -130,7 +130,7 @@ class NoSigmaTangent(Spectral):
 
 
 class DetachedReference(VirtualBatchNorm):
-    """The reference's mean and variance are taken for constants: no gradient goes back through them."""
+    """The reference's mean and variance are taken for constants, so no gradient goes back through them."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = super().backward(dy, cache, frozen, need_dx)
@@ -138,7 +138,7 @@ class DetachedReference(VirtualBatchNorm):
 
 
 class StillReference(VirtualBatchNorm):
-    """The tangent pass moves the samples only."""
+    """The tangent pass moves the samples and not the reference."""
 
     def tangent_forward(self, tx, cache, tp=None):
         return super().tangent_forward(

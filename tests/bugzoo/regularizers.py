@@ -16,7 +16,7 @@ from numgan.remedies.penalties import on_input_gradient, on_input_gradient_and_l
 
 
 def _r1(text, how, **methods):
-    return class_bug("own", type("Planted", (R1,), {"__doc__": f"R1: {text}"} | methods), R1, 10.0, **how)
+    return class_bug("own", type("Planted", (R1,), {"__doc__": text} | methods), R1, 10.0, **how)
 
 
 def _of(text, change, **how):
@@ -35,7 +35,7 @@ def _called(text, change, **how):
 
 def roth_bug(text, on_real=None, on_fake=None, **how):
     """Roth's regulariser whose functions are what the changes make of (penalty, g, y, value, v, u)."""
-    methods = {"__doc__": f"Roth: {text}"}
+    methods = {"__doc__": text}
     for name, change in (("on_real", on_real), ("on_fake", on_fake)):
         if change:
             methods[name] = lambda self, g, y, change=change, right=getattr(Roth, name): change(
@@ -55,7 +55,7 @@ def _length(g):
 
 
 class OfTheProbability(Roth):
-    """The gradient of sigmoid(y) instead of that of the logit"""
+    """Roth has the gradient of sigmoid(y) instead of that of the logit."""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         chance = lambda f: lambda g, y: f(g * (sigmoid(y) * sigmoid(-y)).reshape(-1, *(1,) * (g.ndim - 1)), y)
@@ -67,7 +67,7 @@ class OfTheProbability(Roth):
 
 
 class OfOneBatch(Roth):
-    """Real and fake in one batch and one mean"""
+    """Roth has real samples and fakes in one batch and one mean."""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         value, gradient = super().__call__(D, phi, real, fake, real_context, fake_context)
@@ -76,7 +76,7 @@ class OfOneBatch(Roth):
 
 
 class DetachedWeights(Roth):
-    """The weights are constants when the gradient is taken: tdy forgotten"""
+    """Roth forgets tdy, as if the weights were constants when the gradient is taken."""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         one, two = (
@@ -87,7 +87,7 @@ class DetachedWeights(Roth):
 
 
 class FakesAtRealPoints(Roth):
-    """The weight gradient of the fakes at the real points"""
+    """Roth takes the weight gradient of the fakes at the real points."""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         value, _ = super().__call__(D, phi, real, fake, real_context, fake_context)
@@ -99,34 +99,46 @@ def on_pictures(penalty):
 
 
 POINTS = {
-    "the std of each pixel": lambda x, rng: x + 0.5 * x.std(axis=0) * rng.uniform(size=x.shape),
-    "the std of each sample": lambda x, rng: (
+    "DRAGAN has the std of each pixel.": lambda x, rng: x + 0.5 * x.std(axis=0) * rng.uniform(size=x.shape),
+    "DRAGAN has the std of each sample.": lambda x, rng: (
         x + 0.5 * x.std(axis=tuple(range(1, x.ndim)), keepdims=True) * rng.uniform(size=x.shape)
     ),
-    "the variance": lambda x, rng: x + 0.5 * x.var() * rng.uniform(size=x.shape),
-    "no factor 1/2": lambda x, rng: perturbed(x, rng, scale=1.0),
-    "no std": lambda x, rng: x + 0.5 * rng.uniform(size=x.shape),
-    "one u for each sample": lambda x, rng: (
+    "DRAGAN has the variance instead of the std.": lambda x, rng: (
+        x + 0.5 * x.var() * rng.uniform(size=x.shape)
+    ),
+    "DRAGAN has no factor 1/2.": lambda x, rng: perturbed(x, rng, scale=1.0),
+    "DRAGAN has no std.": lambda x, rng: x + 0.5 * rng.uniform(size=x.shape),
+    "DRAGAN draws one u for each sample.": lambda x, rng: (
         x + 0.5 * x.std() * rng.uniform(size=(len(x), *(1,) * (x.ndim - 1)))
     ),
-    "one u for each pixel": lambda x, rng: x + 0.5 * x.std() * rng.uniform(size=x.shape[1:]),
-    "normal noise": lambda x, rng: x + 0.5 * x.std() * rng.standard_normal(x.shape),
-    "noise on both sides": lambda x, rng: x + 0.5 * x.std() * rng.uniform(-1, 1, x.shape),
+    "DRAGAN draws one u for each pixel, for all samples.": lambda x, rng: (
+        x + 0.5 * x.std() * rng.uniform(size=x.shape[1:])
+    ),
+    "DRAGAN has normal noise.": lambda x, rng: x + 0.5 * x.std() * rng.standard_normal(x.shape),
+    "DRAGAN has noise on both sides.": lambda x, rng: x + 0.5 * x.std() * rng.uniform(-1, 1, x.shape),
 }
 
 
 R1_BUGS = [
-    _of("no factor 1/2", lambda self, g, value, v: (2 * value, 2 * v), value=r1_linear),
-    _of("factor 1/2 in the value only", lambda self, g, value, v: (value, 2 * v), by=in_g),
-    _of("the sum over the batch", lambda self, g, value, v: (len(g) * value, len(g) * v), value=r1_linear),
-    _of("the sum in the derivative only", lambda self, g, value, v: (value, len(g) * v), by=in_g),
+    _of("R1 has no factor 1/2.", lambda self, g, value, v: (2 * value, 2 * v), value=r1_linear),
+    _of("R1 has its factor 1/2 in the value only.", lambda self, g, value, v: (value, 2 * v), by=in_g),
     _of(
-        "the mean over the pixels",
+        "R1 is the sum over the batch.",
+        lambda self, g, value, v: (len(g) * value, len(g) * v),
+        value=r1_linear,
+    ),
+    _of(
+        "R1's derivative is that of the sum over the batch.",
+        lambda self, g, value, v: (value, len(g) * v),
+        by=in_g,
+    ),
+    _of(
+        "R1 is the mean over the pixels, too.",
         lambda self, g, value, v: (value * len(g) / g.size, v * len(g) / g.size),
         value=r1_linear,
     ),
     _of(
-        "the squared norm of the batch's mean gradient",
+        "R1 is the squared norm of the batch's mean gradient.",
         lambda self, g, value, v: (
             5 * np.square(g.mean(axis=0)).sum(),
             np.broadcast_to(10 / len(g) * g.mean(axis=0), g.shape).copy(),
@@ -134,34 +146,34 @@ R1_BUGS = [
         value=r1_quadratic,
     ),
     _of(
-        "the norm over the batch axis",
+        "R1's norm is taken over the batch axis.",
         lambda self, g, value, v: (5 * float(np.square(_length(g.T)).mean()), v),
         value=r1_linear,
     ),
     _of(
-        "the norm, not its square",
+        "R1 is the norm and not its square.",
         lambda self, g, value, v: (5 * float(_length(g).mean()), 5 / len(g) * g / _length(g)),
         value=r1_linear,
     ),
-    _of("the norm is pulled to one", lambda self, g, value, v: GradientPenalty(5.0).of(g), value=r1_linear),
-    _of("the wrong sign in the derivative", lambda self, g, value, v: (value, -v), by=in_g),
+    _of("R1 pulls the norm to one.", lambda self, g, value, v: GradientPenalty(5.0).of(g), value=r1_linear),
+    _of("R1's derivative has the wrong sign.", lambda self, g, value, v: (value, -v), by=in_g),
     _called(
-        "the input gradient is a constant",
+        "R1 takes the input gradient for a constant.",
         lambda self, value, dphi, D, phi, x, run: (value, phi.zeros()),
         by=in_smooth_weights,
     ),
     _called(
-        "the penalty climbs",
+        "D climbs on R1.",
         lambda self, value, dphi, D, phi, x, run: (value, dphi.like(-dphi.vector)),
         by=in_leaky_weights,
     ),
     _called(
-        "the weight gradient of other points",
+        "R1's weight gradient is that of other points.",
         lambda self, value, dphi, D, phi, x, run: (value, R1.__call__(self, D, phi, x[::-1] + 1)[1]),
         by=in_smooth_weights,
     ),
     _called(
-        "the weight gradient of D at x",
+        "R1's weight gradient is taken for that of D at x.",
         lambda self, value, dphi, D, phi, x, run: (
             value,
             D.backward(np.ones((len(x), 1)), D.forward(phi, x, run)[1])[1],
@@ -169,17 +181,17 @@ R1_BUGS = [
         by=in_smooth_weights,
     ),
     _called(
-        "the gradient of softplus(logit)",
+        "R1 has the gradient of softplus(logit).",
         lambda self, value, dphi, D, phi, x, run: (_through(Softplus(), self, D, phi, x), dphi),
         value=r1_linear,
     ),
     _called(
-        "the gradient of the probability",
+        "R1 has the gradient of the probability.",
         lambda self, value, dphi, D, phi, x, run: (_through(Sigmoid(), self, D, phi, x), dphi),
         value=r1_linear,
     ),
     _called(
-        "x moves along g for each pixel's sign only",
+        "R1 moves x along the signs of g only.",
         lambda self, value, dphi, D, phi, x, run: (
             value,
             on_input_gradient(lambda g: (value, np.sign(self.of(g)[1])), D, phi, x, run)[1],
@@ -197,28 +209,40 @@ ROTH_BUGS = [
     class_bug("own", OfTheProbability, Roth, 2.0, value=roth_linear),
     class_bug("own", OfOneBatch, Roth, 2.0, value=roth_linear),
     roth_bug(
-        "u forgotten on real samples", on_real=lambda self, g, y, value, v, u: (value, v, 0 * u), by=in_g
+        "Roth forgets u on real samples.", on_real=lambda self, g, y, value, v, u: (value, v, 0 * u), by=in_g
     ),
     roth_bug(
-        "the sign of u on real samples", on_real=lambda self, g, y, value, v, u: (value, v, -u), by=in_g
-    ),
-    roth_bug("u without the square's 2", on_fake=lambda self, g, y, value, v, u: (value, v, u / 2), by=in_g),
-    roth_bug(
-        "u summed over the batch", on_fake=lambda self, g, y, value, v, u: (value, v, len(g) * u), by=in_g
+        "Roth's u has the wrong sign on real samples.",
+        on_real=lambda self, g, y, value, v, u: (value, v, -u),
+        by=in_g,
     ),
     roth_bug(
-        "the weights exchanged",
+        "Roth's u lacks the 2 of the square.",
+        on_fake=lambda self, g, y, value, v, u: (value, v, u / 2),
+        by=in_g,
+    ),
+    roth_bug(
+        "Roth's u is summed over the batch.",
+        on_fake=lambda self, g, y, value, v, u: (value, v, len(g) * u),
+        by=in_g,
+    ),
+    roth_bug(
+        "Roth exchanges the two weights.",
         *(lambda self, g, y, value, v, u, f=f: f(self, g, y) for f in (Roth.on_fake, Roth.on_real)),
         value=roth_linear,
     ),
     roth_bug(
-        "no factor 1/2", *[lambda self, g, y, value, v, u: (2 * value, 2 * v, 2 * u)] * 2, value=roth_linear
+        "Roth has no factor 1/2.",
+        *[lambda self, g, y, value, v, u: (2 * value, 2 * v, 2 * u)] * 2,
+        value=roth_linear,
     ),
     roth_bug(
-        "factor 1/2 in the values only", *[lambda self, g, y, value, v, u: (value, 2 * v, 2 * u)] * 2, by=in_g
+        "Roth has its factor 1/2 in the values only.",
+        *[lambda self, g, y, value, v, u: (value, 2 * v, 2 * u)] * 2,
+        by=in_g,
     ),
     roth_bug(
-        "the mean weight times the mean square",
+        "Roth is the mean weight times the mean square.",
         on_fake=lambda self, g, y, value, v, u: (
             float((sigmoid(y) ** 2).mean() * np.square(_length(g)).mean()),
             v,
@@ -227,7 +251,7 @@ ROTH_BUGS = [
         by=in_g,
     ),
     roth_bug(
-        "sigmoid(y), not its square",
+        "Roth's weight is sigmoid(y) and not its square.",
         on_fake=lambda self, g, y, value, v, u: (
             float((sigmoid(y).ravel() * np.square(_length(g)).ravel()).mean()),
             v,
@@ -236,7 +260,7 @@ ROTH_BUGS = [
         value=roth_linear,
     ),
     roth_bug(
-        "the fakes are left out",
+        "Roth leaves the fakes out.",
         on_fake=lambda self, g, y, value, v, u: (0.0, 0 * v, 0 * u),
         value=each_sample_alone,
     ),
@@ -244,8 +268,7 @@ ROTH_BUGS = [
 
 
 POINT_BUGS = [
-    Bug("own", f"DRAGAN: {text}", lambda draw=draw: draw, lambda: perturbed, value=around)
-    for text, draw in POINTS.items()
+    Bug("own", text, lambda draw=draw: draw, lambda: perturbed, value=around) for text, draw in POINTS.items()
 ]
 
 

@@ -27,7 +27,7 @@ def planted(system, kind):
 
 
 class LostCache(gan.GAN):
-    """G's caches are gone before its backward pass: its gradient is exactly zero."""
+    """G's caches are gone before its backward pass, so its gradient is exactly zero."""
 
     def generator(self, params, batch, seed, fakes=None):
         result = super().generator(params, batch, seed, fakes)
@@ -35,7 +35,7 @@ class LostCache(gan.GAN):
 
 
 class AroundD(gan.GAN):
-    """D's output gradient is fed straight into G's last layer; D is never traversed."""
+    """D's output gradient is fed straight into G's last layer, and D is never traversed."""
 
     def generator(self, params, batch, seed, fakes=None):
         fakes = fakes or self.generate(params, batch, seed)
@@ -86,7 +86,7 @@ class FakeOnly(gan.GAN):
 
 
 class SwappedMeans(wgan.WGAN):
-    """The two critic terms exchange their batch sizes: right as long as they are equal."""
+    """The two critic terms exchange their batch sizes, which is right as long as they are equal."""
 
     def critic(self, params, batch, seed, fakes=None):
         f, w = self.networks["D"], params["D"]
@@ -99,7 +99,7 @@ class SwappedMeans(wgan.WGAN):
 
 
 class TwoLosses(gan.GAN):
-    """The value of the saturating loss, the gradient of the other: one of the two lines was overwritten."""
+    """The value is that of the saturating loss, and the gradient is that of the other loss."""
 
     def generator(self, params, batch, seed, fakes=None):
         fakes = fakes or self.generate(params, batch, seed)
@@ -108,7 +108,7 @@ class TwoLosses(gan.GAN):
 
 
 class Together(dcgan.DCGAN):
-    """Real and fake go through D as one batch on the way back only: BatchNorm mixes them."""
+    """Real and fake go through D as one batch on the way back only, so BatchNorm mixes them."""
 
     def discriminator(self, params, batch, seed, fakes=None):
         D, phi = self.networks["D"], params["D"]
@@ -148,7 +148,7 @@ class PlottingRescales(gan.GAN):
 
 
 class StepCounter(gan.GAN):
-    """An objective that remembers how often it was called."""
+    """An objective's random numbers depend on how often it was called."""
 
     calls = []
 
@@ -179,7 +179,7 @@ class SwappedMetrics(gan.GAN):
 
 
 class NeverAdded(wgan_gp.WGANGP):
-    """The penalty is in the loss, its gradient is not in the critic's."""
+    """The penalty is in the loss, but its gradient is not in the critic's."""
 
     def critic(self, params, batch, seed, fakes=None):
         return replace(
@@ -226,10 +226,10 @@ def holds(clause):
     return check
 
 
-def system_bug(row, broken, base, by=None, value=None):
+def system_bug(row, broken, base, by=None, value=None, words=None):
     """A system broken in one place; what is wrong with it is its docstring."""
     every = None if value else check_system
-    return Bug(row, broken.__doc__.strip(), lambda: planted(base(), broken), base, by, value, every)
+    return Bug(row, broken.__doc__.strip(), lambda: planted(base(), broken), base, by, value, every, words)
 
 
 def _gan():

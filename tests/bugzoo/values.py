@@ -34,7 +34,7 @@ def _epsilon_is_small(layer):
 
 
 def _seven(n, rng):
-    """A ring of eight from linspace(0, 2 pi, 8): the last point equals the first, so one is doubled."""
+    """linspace(0, 2 pi, 8) gives the first point of a ring of eight twice."""
     angle = np.linspace(0, 2 * np.pi, 8)[rng.integers(8, size=n)]
     return 2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.02 * rng.standard_normal((n, 2)), None
 
@@ -76,7 +76,7 @@ def _stopping_changes_nothing(resume):
 
 
 def _without_flags(a, b):
-    """A product that reads a transposed matrix as if it were not."""
+    """A product reads a transposed matrix as if it were not transposed."""
     return kernels.matmul(np.ravel(a, "K").reshape(a.shape), b)
 
 
@@ -110,7 +110,7 @@ VALUE_BUGS = [
     *(
         Bug(
             34,
-            f"a checkpoint without {text}",
+            f"A checkpoint lacks {text}.",
             lambda part=part: _resuming(part),
             _resuming,
             value=_stopping_changes_nothing,
@@ -123,7 +123,7 @@ VALUE_BUGS = [
     ),
     Bug(
         14,
-        "BatchNorm's eps was given the momentum's value",
+        "BatchNorm's eps was given the momentum's value.",
         lambda: BatchNorm(3, eps=0.8),
         lambda: BatchNorm(3),
         value=_epsilon_is_small,

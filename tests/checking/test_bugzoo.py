@@ -9,9 +9,12 @@ from bugzoo.consensus import CONSENSUS_BUGS
 from bugzoo.layers import LAYER_BUGS, SquareOnly
 from bugzoo.losses import LOSS_BUGS
 from bugzoo.normalization import NORMALIZATION_BUGS
+from bugzoo.optimizers import OPTIMIZER_BUGS
 from bugzoo.penalties import PENALTY_BUGS
 from bugzoo.regularizers import REGULARIZER_BUGS
+from bugzoo.remedies import REMEDY_BUGS
 from bugzoo.systems import SYSTEM_BUGS, SwappedMeans, planted
+from bugzoo.unrolling import UNROLLING_BUGS
 from bugzoo.values import VALUE_BUGS
 
 from numgan import check_layer, check_system
@@ -22,9 +25,12 @@ BUGS = [
     *LAYER_BUGS,
     *NORMALIZATION_BUGS,
     *LOSS_BUGS,
+    *OPTIMIZER_BUGS,
     *PENALTY_BUGS,
     *REGULARIZER_BUGS,
     *CONSENSUS_BUGS,
+    *UNROLLING_BUGS,
+    *REMEDY_BUGS,
     *SYSTEM_BUGS,
     *VALUE_BUGS,
 ]
@@ -48,7 +54,7 @@ def test_exchanged_batch_sizes_hide_behind_equal_ones():
 @each_bug
 def test_a_planted_bug_is_caught(bug, monkeypatch):
     monkeypatch.setattr(differences, "LOCATE", 0)  # to find the wrong entries of a system takes long
-    with pytest.raises(bug.error):
+    with pytest.raises(bug.error, match=bug.words):
         bug.check(bug.plant())
 
 
@@ -60,3 +66,8 @@ def test_without_the_bug_every_check_passes(bug):
 def test_the_menagerie_is_large_enough():
     rows = {bug.row for bug in BUGS} - {"own"}
     assert len(rows) >= 28 and rows <= set(range(1, 41))  # of the forty of the catalogue
+
+
+def test_every_text_is_one_sentence():
+    texts = [bug.text for bug in BUGS]
+    assert [text for text in texts if not text.endswith(".") or ". " in text or "\n" in text] == []

@@ -1,11 +1,10 @@
-"""Historical averaging: by hand, around any rule, in unrolling; and bugs planted into it."""
+"""Historical averaging: by hand, around any rule, in unrolling, and its adjoint."""
 
 import numpy as np
 import pytest
 
 import numgan as ng
 from numgan.checking.optimizer import check_optimizer
-from numgan.core.errors import GradientError
 from numgan.losses import nonsaturating
 from numgan.optimizers import SGD, Adam, Historical
 from numgan.remedies.unrolling import Unrolling
@@ -61,33 +60,5 @@ def test_unrolling_goes_through_historical_averaging():
     assert np.isclose(dphi.vector @ direction, numeric, rtol=1e-7)
 
 
-class WithThePresent(Historical):
-    """The mean that pulls counts the present weights too: half the pull at the second update."""
-
-    def _rule(self, step, p, g, *moments):
-        *moments, past = moments
-        past += (p - past) / (step + 1)
-        return self.rule._rule(step, p, self._pulled(p, g, past), *moments)
-
-
-class NoPullBack(Historical):
-    """The adjoint takes the pull for a constant."""
-
-    def adjoint(self, dp1, dstate1, cache):
-        dp, dg, dstate = super().adjoint(dp1, dstate1, cache)
-        return dp - 2 * self.weight * dg, dg, dstate
-
-
-class NoMeanInAdjoint(Historical):
-    """The adjoint forgets that the mean takes the weights in."""
-
-    def adjoint(self, dp1, dstate1, cache):
-        dstate1 = None if dstate1 is None else dstate1 | {"past": None}
-        return super().adjoint(dp1, dstate1, cache)
-
-
-@pytest.mark.parametrize("kind", [WithThePresent, NoPullBack, NoMeanInAdjoint])
-def test_a_planted_bug_of_the_optimiser_is_caught(kind):
-    with pytest.raises(GradientError):
-        check_optimizer(kind(Adam(0.1), 0.3))
+def test_the_adjoint_is_exact():
     check_optimizer(Historical(Adam(0.1), 0.3))

@@ -1,13 +1,12 @@
-"""The pool of old fakes, past players, balance: what D and G see; and bugs planted into the pool."""
+"""The pool of old fakes, past players, balance: what D and G see."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from bugzoo.remedies import WritesIntoThePool, every_check_of_a_pool, objectives_with_it_are_pure
 from game_cases import DIGITS, Ear, narrow, steps
 
-from numgan.checking.contract import objectives_are_pure
-from numgan.checking.system import SystemPoint
 from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
 from numgan.remedies import replay
@@ -119,57 +118,18 @@ def test_a_pool_of_nothing_is_refused():
         Pool(5).mix(Pool(5).empty(), {}, stream(0))
 
 
-class WritesIntoThePool(Pool):
-    """The pool is changed in place: what was handed out before changes with it."""
-
-    def mix(self, held, fresh, rng):
-        shown, after = super().mix(held, fresh, rng)
-        for name, array in after.items():
-            held[name][...] = array
-        return shown, held
+def test_the_pool_hands_out_what_stays():
+    every_check_of_a_pool(Pool)
 
 
-class HandsOutItsRows(Pool):
-    """The very rows of the pool are handed out, and overwritten by the samples that take their places."""
-
-    def mix(self, held, fresh, rng):
-        held = {name: array if name == "pool.count" else array.copy() for name, array in held.items()}
-        n = min(int(held["pool.count"][0]), len(fresh["x"]))
-        shown = {name: held[f"pool.{name}"][:n] if n else rows for name, rows in fresh.items()}
-        for name, rows in fresh.items():
-            held[f"pool.{name}"][: len(rows)] = rows
-        return shown, held | {"pool.count": held["pool.count"] * 0 + len(fresh["x"])}
-
-
-def the_pool_hands_out_what_stays(kind):
-    pool = kind(8, 1.0)
-    held = pool.empty(x=((2,), np.float64))
-    for k in range(4):
-        before = {name: array.copy() for name, array in held.items()}
-        shown, after = pool.mix(held, {"x": np.full((3, 2), 1.0 + k)}, np.random.default_rng(k))
-        assert all(np.array_equal(held[name], array) for name, array in before.items())
-        assert k == 0 or (shown["x"] <= k).all()  # with share 1, nothing of this turn
-        kept = shown["x"].copy()
-        after["pool.x"][...] = -1  # whatever becomes of the pool
-        assert np.array_equal(shown["x"], kept) and not np.shares_memory(shown["x"], held["pool.x"])
-        after["pool.x"][...] = 1.0 + k
-        held = after
-
-
-@pytest.mark.parametrize("kind", [Pool, WritesIntoThePool, HandsOutItsRows])
-def test_the_pool_and_its_planted_bugs(kind, monkeypatch):
-    monkeypatch.setattr(replay, "Pool", kind)
+def test_an_objective_only_reads_what_is_remembered(monkeypatch):
+    """The check of purity names the array that an objective writes to, and training gives it read-only."""
+    with pytest.raises(GradientError, match=r"writes to memory\['pool"):
+        objectives_with_it_are_pure(WritesIntoThePool)
+    monkeypatch.setattr(replay, "Pool", WritesIntoThePool)
     system = narrow(replay=0.9, pool=16)
-    if kind is Pool:
-        the_pool_hands_out_what_stays(kind)
-        return objectives_are_pure(SystemPoint(system))
-    with pytest.raises(AssertionError):
-        the_pool_hands_out_what_stays(kind)
-    if kind is WritesIntoThePool:  # an objective that writes to what it only may read
-        with pytest.raises(GradientError, match=r"writes to memory\['pool"):
-            objectives_are_pure(SystemPoint(system))
-        with pytest.raises(ValueError, match="read-only"):
-            steps(system, State.start(system, 3), 1)
+    with pytest.raises(ValueError, match="read-only"):
+        steps(system, State.start(system, 3), 1)
 
 
 def test_d_sees_old_fakes_and_g_its_own():

@@ -198,7 +198,7 @@ NAME = re.compile(
     r"(?: ?\(\d+\))?(?P<zip>\.gz)?(?: ?\(\d+\))?",  # a browser adds (1) to the name of a second download
     re.IGNORECASE,
 )
-NAMELESS = ("raw", "gzip", ".", "")  # folders whose names say nothing about the set
+NAMELESS = ("raw", "gzip", "data", "dataset", "files", "train", "test")  # they say nothing about the set
 DEPTH, FOLDERS = 4, 300  # folders below the given one that are looked into
 
 
@@ -207,11 +207,13 @@ def find(folder):
 
     set is the name in the file's name, such as "emnist-letters". Files with MNIST's names are those of
     fashion-mnist or kmnist if a folder on their way has such a name, otherwise those of mnist. The way begins
-    with `folder`, or with the folder around it if its name is raw or gzip. If a file is there twice, the
+    with `folder`, or with the folder around it if its name is one of NAMELESS. If a file is there twice, the
     gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
     """
     found, root = {}, os.path.abspath(folder)
-    above = os.path.dirname(root) if os.path.basename(root).lower() in NAMELESS else root
+    above = root
+    while os.path.basename(above).lower() in NAMELESS:
+        above = os.path.dirname(above)
     for seen, (place, folders, names) in enumerate(os.walk(root, followlinks=True), 1):
         inside = os.path.relpath(place, root)
         depth = 0 if inside == os.curdir else inside.count(os.sep) + 1
@@ -295,6 +297,8 @@ def _locate(name, split, what, folder):
     file = _names(name, split)[what == "labels"]
     others = sorted({word for word, *_ in found} - {name})
     got = "no such folder" if not place.is_dir() else f"files of {', '.join(others)}" if others else "neither"
+    if not others and any(part != split for _, part, _ in found):
+        got += f", but files of the {'test' if split == 'train' else 'training'} part"
     if others:
         otherwise += f"; or load those with load({others[0]!r}, folder=...)"
     elif place.is_dir():

@@ -160,6 +160,8 @@ def test_qmnists_first_column_is_the_class(tmp_path):
         ("FashionMNIST/raw", "fashion-mnist"),
         ("fashion_mnist", "fashion-mnist"),
         ("KMNIST/raw", "kmnist"),
+        ("KMNIST/data/raw", "kmnist"),
+        ("fashion/data", "fashion-mnist"),
         ("kuzushiji/MNIST", "mnist"),
         ("EMNIST/raw", "mnist"),
         ("x", "mnist"),
@@ -172,6 +174,13 @@ def test_mnists_names_in_a_folder_with_another_name(tmp_path, folder, name, monk
         assert found.name == name and found.classes == idx_sets.CLASSES[name]
     monkeypatch.chdir(place)
     assert load(".").name == name
+
+
+def test_a_test_part_alone_is_named(tmp_path):
+    put(tmp_path, idx_sets.FILES["test"])
+    with pytest.raises(FileNotFoundError, match="got neither, but files of the test part; put train-images"):
+        load(tmp_path)
+    assert np.array_equal(load(tmp_path, "test").labels, Y)
 
 
 def test_clothes_are_not_loaded_as_digits(tmp_path):

@@ -245,7 +245,7 @@ class Recipe:
         """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
 
         Raises ValueError for rows of another shape or for a class that `like` does not have. Warns if the
-        data in `test` lack the labels or a class of `like`.
+        data in `test` lack the labels or a class of `like`. If `like` has no labels, the test part has none.
         """
         try:
             test = self.load("test")
@@ -256,29 +256,31 @@ class Recipe:
                 f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
                 f"{test.sample_shape} from {test.name}"
             )
-        if test.labels is None and like.labels is not None and self.test:
+        if like.labels is None:
+            return replace(test, labels=None, classes=())
+        if test.labels is None and self.test:
             warnings.warn(
-                f"test data: {test.name} has no labels, and {like.name} has; put pictures into a sub-folder "
-                "for each class",
+                f"test data: {test.name} has no labels, and the training data have; put pictures into a "
+                "sub-folder for each class",
                 stacklevel=2,
             )
-        if test.labels is None or not test.classes or test.classes == like.classes:
+        if test.labels is None or not test.classes:
             return test
         there = {word: k for k, word in enumerate(like.classes)}
-        other = [word for word in test.classes if word not in there]
-        if other:
+        used = [test.classes[k] for k in np.unique(test.labels)]
+        if other := [word for word in used if word not in there]:
             raise ValueError(
                 f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
                 f"{other[0]!r} in {test.name}; rename or remove it"
             )
-        missing = [word for word in like.classes if word not in test.classes]
+        missing = [word for word in like.classes if word not in used]
         if missing and self.test:
             warnings.warn(
                 f"test data: {test.name} has no row of the class {', '.join(map(repr, missing[:10]))}, which "
-                f"{like.name} has",
+                "the training data have",
                 stacklevel=2,
             )
-        labels = np.array([there[word] for word in test.classes])[test.labels]
+        labels = np.array([there.get(word, 0) for word in test.classes])[test.labels]
         return replace(test, labels=labels, classes=like.classes)
 
 

@@ -47,7 +47,7 @@ def test_points_are_no_test_data_of_pictures(own):
 
 
 def test_test_data_with_a_test_part_are_that_part(own):
-    with pytest.warns(UserWarning, match="test data: pictures has no row of the class '2', '3', which own"):
+    with pytest.warns(UserWarning, match="test data: pictures has no row of the class '2', '3', which the"):
         found = recipe(test="pictures").test_part(recipe().load())
     assert np.array_equal(found.x[..., 0], X[6:12]) and found.labels.tolist() == [0] * 3 + [1] * 3
     np.savez("both.npz", x_train=X, y_train=Y, x_test=X[:8], y_test=Y[:8])
@@ -59,8 +59,28 @@ def test_test_data_without_labels_are_told(own):
     Image.fromarray(X[0]).save("one.png")
     os.makedirs("flat")
     os.rename("one.png", "flat/one.png")
-    with pytest.warns(UserWarning, match="test data: flat has no labels, and own.npz has"):
+    with pytest.warns(UserWarning, match="test data: flat has no labels, and the training data have"):
         assert recipe(test="flat").test_part(recipe().load()).labels is None
+
+
+def test_classes_that_no_test_row_has_do_not_count(own):
+    """A test part of pictures has the classes of its training part, also those without a test picture."""
+    os.makedirs("pictures/train/9")
+    Image.fromarray(X[0]).save("pictures/train/9/1.png")
+    found = recipe(test="pictures")
+    with pytest.warns(UserWarning) as caught:
+        assert found.test_part(recipe().load()).labels.tolist() == [0] * 3 + [1] * 3
+    assert ["no picture of the class '9'", "no row of the class '2', '3'"] == [
+        str(warning.message)[str(warning.message).index("no ") :].partition(", which")[0]
+        for warning in caught
+    ]
+
+
+def test_labels_of_test_data_are_left_out_if_the_training_data_have_none(own):
+    np.savez("bare.npz", x=X)
+    found = Recipe("gan", "digits", "bare.npz", test="own.npz").resolve()
+    test = found.test_part(found.load())
+    assert test.labels is None and test.classes == () and len(test) == 40
 
 
 @pytest.mark.parametrize("word", ["data", "test"])

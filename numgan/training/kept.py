@@ -116,12 +116,11 @@ def _of_units(before, now):
     if not (old and new):
         is_now, was = ("", "not ") if new else ("not ", "")
         return [f"x: rows that are {is_now}standardised, expected rows that are {was}standardised"]
-    other = (np.asarray(old) != np.asarray(new)).any(axis=0).ravel()
-    numbers = np.flatnonzero(other).tolist()
+    numbers = [k for k, (was, now) in enumerate(zip(zip(*old), zip(*new))) if was != now]
     named = ", ".join(map(str, numbers[:NAMED])) + (", ..." if len(numbers) > NAMED else "")
     return [
-        f"x: another mean or standard deviation of column{'s' * (len(numbers) > 1)} {named} (of "
-        f"{other.size:,}, from 0); all rows are standardised with it, so all of them differ"
+        f"x: another mean or standard deviation of column{'s' * (len(numbers) != 1)} {named} (of "
+        f"{len(new[0]):,}, from 0); all rows are standardised with it, so all of them differ"
     ]
 
 

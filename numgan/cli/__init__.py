@@ -164,14 +164,16 @@ def data_command(args):
     if args.json:
         print_json(sets)
         return
+    width = max(len(row["name"]) for row in sets)
     for row in sets:
         print(
-            f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
-            f"{'':<24}{row['where']}"
+            f"{row['name']:<{width}} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
+            f"{'':<{width + 10}}{row['where']}"
         )
     print(
-        "\nA missing set is downloaded at its first use. A folder of pictures is a data set too: --data "
-        "FOLDER"
+        "\nA missing set with `download` in its line is downloaded at its first use. For one `from IDX files "
+        "of yours`,\nput the files into the folder below its line, or name their folder: --data FOLDER. A "
+        "folder of pictures, or a\nfile of rows, is a data set too."
     )
 
 

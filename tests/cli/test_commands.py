@@ -123,6 +123,12 @@ def test_data(numgan, monkeypatch, tmp_path):
     monkeypatch.delenv("NUMGAN_DATA")
     code, out, _ = numgan("data")
     assert code == 0 and "fashion-mnist" in out and "numgan" in doctor.data_sets()[1]["where"]
+    starts = [line.find(" here ") + line.find(" missing ") for line in out.splitlines()[: 2 * len(rows) : 2]]
+    assert len(set(starts)) == 1 and starts[0] > 0  # one column, beside the longest name too
+    assert (
+        "A missing set with `download` in its line is downloaded" in out
+        and "the folder below its line" in out
+    )
 
 
 def test_doctor(numgan, monkeypatch):

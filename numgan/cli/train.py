@@ -91,8 +91,7 @@ def train_command(args):
     recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
-    if recipe.test:
-        recipe.test_part(dataset)  # a wrong path or other rows are refused now, not after the training
+    recipe.expect_test_part(dataset)  # wrong held-out data are refused now, not after the training
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
     if args.epochs:

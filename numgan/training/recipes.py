@@ -281,6 +281,11 @@ class Recipe:
         labels = np.array([there[word] for word in test.classes])[test.labels]
         return replace(test, labels=labels, classes=like.classes)
 
+    def expect_test_part(self, like):
+        """Raise the errors of `test_part`, if the user names the test data. Otherwise nothing is read."""
+        if self.test is not None:
+            self.test_part(like)
+
 
 @dataclass(frozen=True)
 class Plan:

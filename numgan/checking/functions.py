@@ -103,8 +103,8 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
             errors.append(error)
     if function.drowns_its_changes(arrays, rng):
         raise failure(
-            f"{subject}: its value is so large beside its changes that rounding hides them; leave the constant "
-            "part of f out, or give an x where f changes more"
+            f"{subject}: its value is so large beside its changes that rounding hides them; leave the "
+            "constant part of f out, or give an x where f changes more"
         )
     if function.rounds_its_input(arrays, rng):
         raise failure(

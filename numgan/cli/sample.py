@@ -94,7 +94,7 @@ def _judge(given, run):
         advice = (
             "name a run of `numgan train classifier`"
             if len(run.system.sample_shape) == 3
-            else f"a judge classifies pictures, and these are rows: `numgan evaluate {run.folder}` measures them"
+            else f"a judge is of pictures, and these are rows: `numgan evaluate {run.folder}` measures them"
         )
         raise ValueError(f"--judge: {why}; {advice}")
     return judge

@@ -133,6 +133,16 @@ class Function:
         )
         return not any(small) and any(large)
 
+    def drowns_its_changes(self, arrays, rng):
+        """Whether f is so large beside its changes that rounding in float64 hides its difference quotients.
+
+        The moves are a hundredth of x. A change of a few roundings is no change of f.
+        """
+        here = self(arrays)
+        change = max(np.abs(self(_moved(arrays, rng, 1e-2)) - here).max(initial=0) for _ in range(4))
+        rounding = np.finfo(np.float64).eps * np.abs(here).max(initial=0)
+        return bool(16 * rounding < change < 1e7 * rounding)
+
 
 def value_of(y, name):
     """The result of f as a float64 array. Raises TypeError if it is no number and no array of floats."""

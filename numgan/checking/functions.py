@@ -101,6 +101,11 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
             return _compared(function, arrays, *reading(), slow, seed, rng)
         except (GradientError, TypeError, ValueError, LookupError, AttributeError) as error:
             errors.append(error)
+    if function.drowns_its_changes(arrays, rng):
+        raise failure(
+            f"{subject}: its value is so large beside its changes that rounding hides them; leave the "
+            "constant part of f out, or give an x where f changes more"
+        )
     if function.rounds_its_input(arrays, rng):
         raise failure(
             f"{subject}: moves of x by 1e-11 never change the function, and moves by 1e-6 do: it computes in "

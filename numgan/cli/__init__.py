@@ -164,16 +164,17 @@ def data_command(args):
     if args.json:
         print_json(sets)
         return
+    width = max(len(row["name"]) for row in sets)
     for row in sets:
         print(
-            f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
-            f"{'':<24}{row['where']}"
+            f"{row['name']:<{width}} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
+            f"{'':<{width + 10}}{row['where']}"
         )
     print(
-        '\nA missing set is downloaded at its first use; a set "from IDX files of yours" is not: put its\n'
-        "files there, or name their folder with --folder. --data also takes a path: a folder of pictures\n"
-        "(sub-folders are classes), a folder of IDX files, or a file .npy, .npz, .csv, .tsv or .txt. See\n"
-        "docs/own-data.md."
+        "\nA missing set with `download` in its line is downloaded at its first use. For one `from IDX files\n"
+        "of yours`, put the files into the folder below its line, or name their folder with --folder. --data\n"
+        "also takes a path: a folder of pictures (sub-folders are classes), a folder of IDX files, or a file\n"
+        ".npy, .npz, .csv, .tsv or .txt. See docs/own-data.md."
     )
 
 

@@ -91,7 +91,12 @@ def _judge(given, run):
     judge = judging.judge_of(run)
     if judge is None:
         why = run.missing or f"{run.folder} has data or pictures without a judge of their own"
-        raise ValueError(f"--judge: {why}; name a run of `numgan train classifier`")
+        advice = (
+            "name a run of `numgan train classifier`"
+            if len(run.system.sample_shape) == 3
+            else f"a judge is of pictures, and these are rows: `numgan evaluate {run.folder}` measures them"
+        )
+        raise ValueError(f"--judge: {why}; {advice}")
     return judge
 
 

@@ -91,7 +91,7 @@ def train_command(args):
     recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
-    recipe.expect_test(dataset)
+    recipe.expect_test(dataset)  # wrong held-out data are refused now, not after the training
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
     if args.epochs:

@@ -340,7 +340,7 @@ def _rows(run, seed):
             validation,
             "test rows",
         )
-    why = "these data have no test part" if run.missing is None else "the run keeps only some of its data"
+    why = "these data have no test part" if run.missing is None else "the data of the run were not read"
     against = f"training rows ({why})"
     return of(train, order[: n // 2]), of(train, order[n // 2 :]), validation, against
 

@@ -186,7 +186,8 @@ def _likeness(x, real, held, advice):
     found = judged("coverage", covered, COVERAGE, says, advice.variety)
     if found.level != "ok" and NEAR.level(share) != "ok":  # so a low coverage does not mean missing modes
         says += ": the samples lie off the data"
-        found = replace(found, level="look", says=says, advice=remedy())
+        only = f"look below {COVERAGE.look:g}"
+        found = replace(found, level="look", threshold=only, says=says, advice=remedy())
     yield found
 
 

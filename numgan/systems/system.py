@@ -300,7 +300,10 @@ class System:
         for a system without a latent prior.
         """
         if self.latent is None:
-            raise TypeError(f"{type(self).__name__} draws no samples from noise")
+            raise TypeError(
+                f"{type(self).__name__} draws no samples from noise; a system that does has a field "
+                "latent=numgan.systems.Latent(SIZE), and one that draws from the batch defines `inputs`"
+            )
         return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
 
     def asked(self, batch):

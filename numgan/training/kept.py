@@ -100,10 +100,27 @@ def differences(before, classes, dataset):
         ]
     if before["classes"] != now["classes"]:
         found += _between("class", classes, dataset.classes) or ["the classes are in another order"]
-    return found or [
+    units = [] if found else _of_units(before, now)
+    return (found or units) + [
         f"{name}: other values in the rows {_ranges(old[name], new[name])} (of {old[name]['rows']:,}, from 0)"
         for name in old
-        if old[name] != new[name]
+        if not found and old[name] != new[name] and not (units and name == "x")  # all rows of x differ then
+    ]
+
+
+def _of_units(before, now):
+    """Texts about the shift and scale of two fingerprints: at most one text, which names the columns of x."""
+    old, new = ([about[name] for name in UNITS if name in about] for about in (before, now))
+    if old == new:
+        return []
+    if not (old and new):
+        is_now, was = ("", "not ") if new else ("not ", "")
+        return [f"x: rows that are {is_now}standardised, expected rows that are {was}standardised"]
+    numbers = [k for k, (was, now) in enumerate(zip(zip(*old), zip(*new))) if was != now]
+    named = ", ".join(map(str, numbers[:NAMED])) + (", ..." if len(numbers) > NAMED else "")
+    return [
+        f"x: another mean or standard deviation of column{'s' * (len(numbers) != 1)} {named} (of "
+        f"{len(new[0]):,}, from 0); all rows are standardised with it, so all of them differ"
     ]
 
 

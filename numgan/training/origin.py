@@ -34,8 +34,8 @@ def rebuilt(config, folder, moved=None):
     """
     if config["recipe"] is None:
         raise ValueError(
-            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
-            "dataset)"
+            f"{folder} is a run of a system made in Python; open it there: "
+            f"numgan.training.runs.open_run({str(folder)!r}, system, dataset)"
         )
     recipe = recipes.Recipe(**config["recipe"])
 
@@ -94,9 +94,13 @@ def expect_equal(folder, config, dataset):
     found = kept.differences(config["data"], config["classes"], dataset)
     if found:
         raise FileFormatError(
-            f"{folder}: {readable(f'{dataset.name} ({dataset.source})')} differs from the data of the run: "
+            f"{folder}: {readable(_called(dataset))} differs from the data of the run: "
             f"{'; '.join(found)}. A run continues only with equal data: restore them, or begin a new run"
         )
+
+
+def _called(dataset):
+    return f"{dataset.name} ({dataset.source})" if dataset.source else dataset.name
 
 
 def find(folder, config, load, whole):

@@ -360,7 +360,8 @@ def check(system, dataset):
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
             f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "
-            f"from {dataset.name}"
+            f"from {dataset.name}; take other data, or in Python build the system for them: "
+            f"numgan.build(NAME, PRESET, sample_shape={tuple(dataset.sample_shape)})"
         )
     if system.classes and dataset.labels is None:
         raise ValueError(
@@ -371,7 +372,8 @@ def check(system, dataset):
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(
             f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has "
-            f"{dataset.labels.max() + 1}; leave out the preset, then the networks follow the data"
+            f"{dataset.labels.max() + 1}; leave out the preset, then the networks follow the data; in "
+            f"Python: numgan.build(NAME, PRESET, classes={dataset.labels.max() + 1})"
         )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:

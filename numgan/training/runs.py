@@ -112,8 +112,8 @@ def claim(folder, system, about):
     folder.mkdir(parents=True, exist_ok=True)
     if files.kind_at(folder / "config.json"):
         raise FileExistsError(
-            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose "
-            "another --out"
+            f"{folder} holds a run already: continue it with `numgan train --resume {folder}` (in Python "
+            "resume=True), or choose another --out"
         )
     first = folder / "checkpoint.npz"
     left = {first.name, kept.FILE} if _is_first(first, system, about) else set()

@@ -222,6 +222,8 @@ WRONG = {
     "float32 inside": (single, X, 2 * X, "float32"),
     "float32 inside, hidden": (single_inside, X, 0.1 * np.cos(X), "computes in float32 somewhere"),
     # ---- points at which nothing can be said
+    "a large constant": (lambda x: (x**2).sum() + 1e9, X, 2 * X, "so large beside its changes"),
+    "a larger constant": (lambda x: (x**2).sum() + 1e12, X, 2 * X, "leave the constant part of f out"),
     "a kink": (lambda x: np.abs(x).sum(), np.zeros(3), np.zeros(3), "sits on a kink"),
     "a tie of max": (np.max, np.ones(3), np.full(3, 1 / 3), "kink"),
     "a dead ReLU": (lambda x: np.maximum(x - 9, 0).sum(), 3 + 0 * X, 0 * X, "it is zero at this point"),

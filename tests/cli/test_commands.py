@@ -132,6 +132,12 @@ def test_data(numgan, monkeypatch, tmp_path):
     for word in ("a folder of pictures", "a folder of IDX files", ".npy, .npz, .csv", "--folder"):
         assert word in out
     assert max(map(len, out[out.index("A missing set") :].splitlines())) <= 110
+    starts = [line.find(" here ") + line.find(" missing ") for line in out.splitlines()[: 2 * len(rows) : 2]]
+    assert len(set(starts)) == 1 and starts[0] > 0  # one column, beside the longest name too
+    assert (
+        "A missing set with `download` in its line is downloaded" in out
+        and "the folder below its line" in out
+    )
 
 
 def test_doctor(numgan, monkeypatch):

@@ -201,4 +201,6 @@ def test_damaged_runs(numgan, folder):
     Path("run", "checkpoint.npz").write_bytes(b"junk")
     refused(numgan("train", "--resume", "run"), "damaged")
     Path("run", "config.json").write_text(json.dumps(config | {"recipe": None}))
-    refused(numgan("sample", "run"), "made in Python")
+    refused(
+        numgan("sample", "run"), "made in Python", "numgan.training.runs.open_run('run', system, dataset)"
+    )

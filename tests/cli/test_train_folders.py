@@ -148,6 +148,19 @@ def test_labels_that_a_system_needs_or_can_do_without(numgan, folders, tmp_path)
     assert plan(numgan, "conditional", "--data", "many")["recipe"]["classes"] == 11
 
 
+def test_held_out_data_that_do_not_fit_are_refused_before_the_training(numgan, folders, tmp_path):
+    pictures(tmp_path / "others" / "plum", (64, 64))
+    for test, words in {
+        "frut": ("frut", "check the path"),
+        "others": ("test data: expected the classes apple, fig, pear", "got 'plum'"),
+    }.items():
+        for more in ([], ["--dry-run"]):
+            asked = ("--data", "fruit", "--width", 0.1, "--steps", 1, "--test", test, *more)
+            refused(numgan("train", "classifier", *asked), *words)
+    assert not (tmp_path / "runs").exists()
+    assert plan(numgan, "classifier", "--data", "fruit", "--test", "fruit")["recipe"]["test"]
+
+
 def test_a_dry_run_tells_the_preset_and_the_memory(numgan, folders):
     code, out, err = numgan("train", "r3gan", "--data", "fruit", "--steps", 1200, "--dry-run")
     lines = out.splitlines()

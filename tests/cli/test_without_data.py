@@ -62,7 +62,7 @@ def test_every_command_works_without_the_pictures(numgan, moving):
     was, now = (json.loads(found["evaluate"][1]) for found in (before, after))
     assert was["missing"] is None and f"not at {place}" in now["missing"]
     assert now["figures"] == was["figures"]  # the run keeps all of so few rows
-    assert "the run keeps only some of its data" in now["against"]
+    assert "the data of the run were not read" in now["against"]
     assert "copies of training rows  " in before["judged"][1]
     assert (
         f"copies of training rows are not counted: {run}: its training data are not at" in after["judged"][1]

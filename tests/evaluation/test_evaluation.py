@@ -330,3 +330,4 @@ def test_the_judge_in_the_cache_is_the_default(numgan, folder, tmp_path, monkeyp
         numgan("judge", "--data", "ring")[0] == 2
         and "a judge of their own" in numgan("sample", folder / "points", "--judge")[2]
     )
+    assert "these are rows: `numgan evaluate" in numgan("sample", folder / "points", "--judge")[2]

@@ -82,6 +82,8 @@ def test_a_young_run(healthy, capsys):
     longer = f"Train longer first with `numgan train --resume {healthy.folder} --steps 6000`."
     assert {verdict.advice for verdict in verdicts.values() if verdict.level != "ok"} == {longer}
     assert "off the data" in verdicts["coverage"].says
+    assert verdicts["coverage"].threshold == "look below 0.6"  # the level is never bad then
+    assert verdicts["precision"].threshold == "look below 0.75, bad below 0.4"
     assert examine(healthy) == examine(healthy)
     assert all(
         verdict.threshold and verdict.says and np.isfinite(verdict.value) for verdict in verdicts.values()

@@ -15,7 +15,7 @@ from training_cases import DIGITS, RING, go, make, metrics, weights
 import numgan as ng
 from numgan import data
 from numgan.core.errors import FileFormatError
-from numgan.data import Dataset, Unpaired
+from numgan.data import Dataset, Unpaired, standardised
 from numgan.layers import Pass
 from numgan.systems import System
 from numgan.training import kept, loop, runs
@@ -274,6 +274,30 @@ def test_the_difference_is_told():
     ]
     one = Dataset("p", RING.x[:1])
     assert differences(one, Dataset("p", RING.x[1:2])) == ["x: other values in the rows 0 (of 1, from 0)"]
+
+
+def test_of_a_standardised_table_the_changed_columns_are_told():
+    """One changed cell moves the mean of its column, and so changes every standardised row."""
+    table = Dataset("t", np.random.default_rng(0).standard_normal((40, 7)), np.arange(40) % 2)
+    x = table.x.copy()
+    x[17, 3] += 1
+    told = "; all rows are standardised with it, so all of them differ"
+    assert differences(standardised(table), standardised(table)) == []
+    assert differences(standardised(table), standardised(replace(table, x=x))) == [
+        f"x: another mean or standard deviation of column 3 (of 7, from 0){told}"
+    ]
+    other = replace(table, x=2 * table.x, labels=1 - table.labels)  # equal standardised rows in other units
+    assert np.array_equal(standardised(other).x, standardised(table).x)
+    assert differences(standardised(table), standardised(other)) == [
+        f"x: another mean or standard deviation of columns 0, 1, 2, 3, 4, ... (of 7, from 0){told}",
+        "labels: other values in the rows 0 to 39 (of 40, from 0)",
+    ]
+    assert differences(standardised(table), table) == [
+        "x: rows that are not standardised, expected rows that are standardised"
+    ]
+    assert differences(table, standardised(table)) == [
+        "x: rows that are standardised, expected rows that are not standardised"
+    ]
 
 
 def test_the_hash_of_names_sees_where_they_end():

@@ -139,6 +139,25 @@ def test_remedies_are_a_tuple(wrong):
         replace(game(), remedies=wrong)
 
 
+@pytest.mark.parametrize("latent", [None, 3])
+def test_a_game_that_draws_from_noise_needs_its_prior(latent, tmp_path):
+    nets = {"G": ng.mlp(3, 4, 2), "D": ng.mlp(2, 4, 1)}
+    words = {"networks": nets, "optimizers": dict.fromkeys(nets, ng.SGD(0.1)), "sample_shape": (2,)}
+    with pytest.raises(TypeError, match=r"TwoPlayerGAN: expected latent=numgan.systems.Latent\(SIZE\).* got"):
+        ng.TwoPlayerGAN(latent=latent, **words)
+    made = ng.TwoPlayerGAN(latent=Latent(3), **words)
+    assert train(made, tmp_path / "run").steps == 2
+
+    class FromRows(ng.TwoPlayerGAN):
+        """G draws from rows of the data, and needs no prior."""
+
+        def inputs(self, batch, seed):
+            return np.resize(batch["x"], (batch.fakes, 2)).astype(batch.dtype)
+
+    from_rows = FromRows(**words | {"networks": nets | {"G": ng.mlp(2, 4, 2)}})
+    assert "gradient of G" in str(ng.check_system(from_rows))
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

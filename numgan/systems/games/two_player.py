@@ -21,15 +21,16 @@ from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
 from ...remedies.remedy import Remedy
-from ..system import Result, System
+from ..system import Latent, Result, System
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayers(System):
     """The base class of games of two players: G draws samples, D distinguishes them from real samples.
 
-    G draws from noise, and also from labels if there are classes. Raises ValueError if the subclass has a
-    field k, n_critic, every or pack that is not an integer of at least 1.
+    G draws from noise, and also from labels if there are classes. Raises TypeError if `latent` is no Latent,
+    unless the subclass defines `inputs`. Raises ValueError if the subclass has a field k, n_critic, every or
+    pack that is not an integer of at least 1.
     """
 
     drawers = ("G",)
@@ -37,6 +38,9 @@ class TwoPlayers(System):
     purpose = "draws new samples"
 
     def __post_init__(self):
+        if type(self).inputs is TwoPlayers.inputs:
+            expected = "latent=numgan.systems.Latent(SIZE), where G takes noise of shape (N, SIZE)"
+            expect_type(type(self).__name__, self.latent, Latent, expected)
         for name in {"k", "n_critic", "every", "pack"} & vars(self).keys():
             positive(getattr(self, name), name)
 

@@ -50,8 +50,8 @@ def place_of(recipe, split):
         return recipe.data
     if recipe.test not in data.names() and not os.path.exists(path_of(recipe.test)):
         raise FileNotFoundError(
-            f"test data: expected a file or a folder at {recipe.test}, got neither; if they were moved, name "
-            "their new place: `numgan train --resume RUN --test PATH`"
+            f"test data: expected a file or a folder at {recipe.test}, got neither; check the path. "
+            "If the test data of a run were moved, name their new place: numgan train --resume RUN --test PATH"
         )
     return recipe.test
 

@@ -171,10 +171,10 @@ def data_command(args):
             f"{'':<{width + 10}}{row['where']}"
         )
     print(
-        "\nA missing set with `download` in its line is downloaded at its first use. For one `from IDX files\n"
-        "of yours`, put the files into the folder below its line, or name their folder with --folder. --data\n"
-        "also takes a path: a folder of pictures (sub-folders are classes), a folder of IDX files, or a file\n"
-        ".npy, .npz, .csv, .tsv or .txt. See docs/own-data.md."
+        "\nA missing set with `download` in its line is downloaded at its first use. For one `from IDX\n"
+        "files of yours`, put the files into the folder below its line, or name their folder with --folder.\n"
+        "--data also takes a path: a folder of pictures (sub-folders are classes), a folder of IDX files, or\n"
+        "a file .npy, .npz, .csv, .tsv or .txt. See docs/own-data.md."
     )
 
 

@@ -51,7 +51,7 @@ def place_of(recipe, split):
     if recipe.test not in data.names() and not os.path.exists(path_of(recipe.test)):
         raise FileNotFoundError(
             f"test data: expected a file or a folder at {recipe.test}, got neither; check the path. "
-            "If the test data of a run were moved, name their new place: numgan train --resume RUN --test PATH"
+            "If the test data of a run were moved, name their new place: `train --resume RUN --test PATH`"
         )
     return recipe.test
 

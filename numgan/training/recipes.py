@@ -9,8 +9,6 @@ import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 
-import numpy as np
-
 from .. import data, systems
 from ..core.arguments import is_integer
 from ..core.errors import NoTestPart
@@ -242,7 +240,8 @@ class Recipe:
         folder = self.folder and path_of(self.folder)
         rows = self.data not in data.names() and os.path.isfile(path_of(self.data))
         if rows:  # the columns of a table may have any units
-            train, part = self._part("train", folder, size), self._part(split, folder, size)
+            train = self._part("train", folder, size)
+            part = data.matched(self._part(split, folder, size), train) if split == "test" else train
             return part if part.is_images else data.standardised(part, train)
         return self._part(split, folder, size)
 
@@ -258,28 +257,12 @@ class Recipe:
     def test_part(self, like):
         """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
 
-        Raises ValueError for rows of another shape or for a class that `like` does not have.
+        Raises the errors of `data.matched`.
         """
         try:
-            test = self.load("test")
+            return data.matched(self.load("test"), like)
         except NoTestPart:
             return None
-        if test.sample_shape != like.sample_shape:
-            raise ValueError(
-                f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
-                f"{test.sample_shape} from {test.name}"
-            )
-        if test.labels is None or not test.classes or test.classes == like.classes:
-            return test
-        there = {word: k for k, word in enumerate(like.classes)}
-        other = [word for word in test.classes if word not in there]
-        if other:
-            raise ValueError(
-                f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
-                f"{other[0]!r} in {test.name}; rename or remove it"
-            )
-        labels = np.array([there[word] for word in test.classes])[test.labels]
-        return replace(test, labels=labels, classes=like.classes)
 
 
 @dataclass(frozen=True)

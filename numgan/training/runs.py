@@ -60,6 +60,7 @@ CONFIG = Record(
     },
     {
         "usual_steps": Whole(1),
+        "column_names": Each(Text()),
         "resumed": Each(Record({"step": Whole(), "versions": VERSIONS})),
         "diverged": Text(LIMIT),
     },

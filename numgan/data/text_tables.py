@@ -1,0 +1,388 @@
+"""Tables of numbers as text, as people have them (.csv, .tsv, .txt, also packed with gzip).
+
+    x, labels, classes, names = read_text_table("flowers.csv")
+
+encoding     UTF-8, or UTF-16 and UTF-32 with a byte-order mark. Another one is refused with its name
+separator    tab, semicolon, comma, pipe or spaces: the one that makes the most cells numbers, in lines of
+             equal length. A separator at the end of every line counts for nothing
+comments     lines that begin with "#". The last one above the rows may hold the names of the columns
+decimals     with a point, or all with a comma if the separator is no comma: 1,5
+header       the first line, if it has words above numbers
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import math
+import re
+import warnings
+import zlib
+from collections import Counter, defaultdict
+from itertools import islice
+
+import numpy as np
+
+from ..core.arrays import MOST
+from ..core.errors import damaged
+from ..core.files import opened
+from .order import numbered
+from .pixel_columns import as_pictures
+
+BOMS = {  # {byte-order mark: encoding}; that of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+OTHERS = {  # {first bytes of a file of another kind: what it is, and what to do}
+    b"PK\3\4": ("a zip file or an Excel file", "unpack it, or save the sheet as 'CSV UTF-8'"),
+    b"\xd0\xcf\x11\xe0": ("an Excel file", "save the sheet as 'CSV UTF-8'"),
+    b"\x93NUMPY": ("an array of NumPy", "rename it to data.npy"),
+    b"PAR1": ("a Parquet file", 'convert it: pandas.read_parquet("data").to_csv("data.csv", index=False)'),
+}
+MARKS = "\t;,| "  # separators; of two that fit equally well, the first one is taken
+SAMPLE = 100  # lines from which the separator is found
+BLOCK = 1000  # rows that are converted at once
+LABEL_COLUMNS = ("label", "labels", "class", "target", "species")
+INDEX_COLUMNS = ("id", "index", "idx", "row", "row_id", "rowid", "no", "no.", "nr", "nr.", "#")
+MISSING = ("", "na", "n/a", "<na>", "#n/a", "nan", "null", "?")
+BOOLS = {"true": 1.0, "false": 0.0}
+DECIMAL = re.compile(r"[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?")  # 1,5
+THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:[, ][0-9]{3})+")  # 1,000 or 1 000
+DECORATED = re.compile(
+    r"[-+(]*[$€£¥]?\s?[-+]?\d[\d.,'’\s_]*[%$€£¥)]*|[-+]?inf(inity)?", re.IGNORECASE
+)  # $5, 5%
+MANY = 20  # rows from which on a column of different words is no column of labels
+ADVICE = "repair this cell, or remove its line or column"
+
+
+def read_text_table(path):
+    """Read a table of numbers: samples, labels (N,) int64 or None, names of classes, names of columns.
+
+    The samples are rows (N, F) float64, or pictures (N, H, W, 1) uint8 if the columns are named as pixels
+    (see pixel_columns.py). The names of the columns, without that of the labels, are None for pictures and
+    for a table without a header.
+
+    labels     the column of LABEL_COLUMNS, if it has whole numbers or words, or else the first one of words
+    left out   with a warning: a column that only numbers the rows, and one with another word in each row
+    true, false    1 and 0
+
+    Raises FileFormatError, with line and column, for a missing or other cell that is no number, and for a
+    file of another encoding or kind. Raises OSError if the file cannot be read.
+    """
+    lines = list(io.StringIO(_text(path), newline=""))
+    try:
+        lines, mark, names = _layout(lines)
+        width, names, skipped = _header(path, lines, mark, names)
+        values, odd, numbers = _values(path, lines, mark, width, skipped)
+    except csv.Error as error:
+        raise damaged(
+            path, "quoted cells that end with a quote before the next separator", error, "repair the quotes"
+        ) from error
+    titles = [name or f"Unnamed: {k}" for k, name in enumerate(names or [""] * width)]
+    if names is None:
+        titles = [f"column {k + 1}" for k in range(width)]
+    else:
+        _warn_of_numbers(path, names)
+    _decimals(lines, mark, values, odd)
+    words = _words(values, odd, titles)
+    many = [k for k in words if titles[k].lower() not in LABEL_COLUMNS and _all_different(odd[k], values)]
+    label = _label(titles, [k for k in words if k not in many], values, odd)
+    left = [k for k in range(width) if k not in many and k != label]
+    index = [k for k in left if k not in odd and names and _counts(names[k], k, values[:, k])]
+    index = index if len(index) < len(left) else []
+    for k in many + index:
+        what = "the first column" if k == 0 and not (names and names[k]) else f"the column {titles[k]!r}"
+        why = "has another word in every row" if k in many else "numbers the rows"
+        how = "" if k in many else "; to keep it, give it another name"
+        warnings.warn(f"{path}: {what} {why}; it is left out{how}", stacklevel=4)
+    kept = [k for k in left if k not in index]
+    _expect_numbers(path, titles, numbers, odd, kept, label)
+    if not kept:
+        raise damaged(path, "a column of numbers", "labels alone", "add the samples to the table")
+    x, heads = values[:, kept], None if names is None else tuple(titles[k] for k in kept)
+    labels, classes = None, ()
+    if label in words:
+        labels, classes = numbered([row[label] for _, row in _rows(lines, mark)][skipped:])
+    elif label is not None:
+        labels, classes = numbered([str(int(value)) for value in values[:, label]])
+    pictures = None if heads is None else as_pictures(path, x, heads)
+    return (x, labels, classes, heads) if pictures is None else (pictures, labels, classes, None)
+
+
+def _text(path):
+    """The text of a file, which may be packed with gzip. Raises FileFormatError for another encoding."""
+    try:
+        with opened(path) as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            data = (gzip.GzipFile(fileobj=file) if packed else file).read(MOST + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise damaged(path, "a whole gzip file", f"{type(error).__name__}: {error}") from error
+    if len(data) > MOST:
+        raise damaged(path, f"at most {MOST:,} bytes of text", "more", "make a smaller file")
+    for mark, (got, advice) in OTHERS.items():
+        if data.startswith(mark):
+            raise damaged(path, "a table as text", got, advice)
+    found = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
+    save = 'save it as UTF-8: "CSV UTF-8" in a spreadsheet, or in Python pathlib.Path("new.csv").write_text('
+    try:
+        text = data.decode(found)
+    except UnicodeDecodeError as error:
+        if not found.startswith("utf-8"):
+            raise damaged(path, f"text in {found.upper()}, as its first bytes say", error.reason) from error
+        byte, line = data[error.start : error.start + 1], data.count(b"\n", 0, error.start) + 1
+        raise damaged(
+            f"{path}, line {line}",
+            "text in UTF-8",
+            f"the byte 0x{byte.hex()}, in Latin-1 (Windows-1252) {byte.decode('cp1252', 'replace')!r}",
+            f'{save}pathlib.Path("old.csv").read_text("latin-1"), "utf-8")',
+        ) from error
+    if "\0" in text:
+        wide = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+        raise damaged(
+            path,
+            "text in UTF-8",
+            f"bytes of 0, as {wide.upper()} without a byte-order mark has them",
+            f'{save}pathlib.Path("old.csv").read_text("{wide}"), "utf-8")',
+        )
+    return text
+
+
+# ---- lines and cells
+
+
+def _rows(lines, mark, strict=True):
+    """Pairs (number of the line from 1, its cells) of all lines that are not blank."""
+    if mark == " ":
+        lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
+    reader = csv.reader(lines, delimiter=mark, skipinitialspace=True, strict=strict)
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            yield reader.line_num, cells
+
+
+def _layout(lines):
+    """(lines, separator, names of the columns in a comment or None). Comments become blank lines."""
+    named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None  # Excel writes it
+    lines = ["\n", *lines[1:]] if named else lines
+    notes = [k for k, line in enumerate(lines) if line.lstrip().startswith("#")]
+    first = next((k for k, line in enumerate(lines) if line.strip() and k not in set(notes)), None)
+    if first is None:  # "#" begins every line: they are no comments
+        notes = []
+    hidden = set(notes)
+    plain = [line for k, line in enumerate(lines) if line.strip() and k not in hidden][:SAMPLE]
+    mark = named[1] if named else _mark(plain)
+    width = _width(_rows(plain, mark, strict=False))
+    names, lines = None, list(lines)
+    for k in notes:
+        cells = next((cells for _, cells in _rows([lines[k]], mark, strict=False)), [])
+        numeric = any(_number(cell) is not None for cell in cells)
+        if len(cells) == width and (k > first or numeric and mark != " "):
+            continue  # a row whose first cell begins with "#"
+        text = lines[k].strip()[1:]
+        heads = next((cells for _, cells in _rows([text], mark, strict=False)), [])
+        heads = heads if len(heads) == width else text.split()
+        if k < first and len(heads) == width and not any(_number(cell) is not None for cell in heads):
+            names = heads
+        lines[k] = "\n"
+    return lines, mark, names
+
+
+def _mark(lines):
+    """The separator of lines of a table; a comma if there is none."""
+    fits = {mark: _fit(lines, mark) for mark in MARKS}
+    cells = [cell for _, row in _rows(lines, "\t", strict=False) for cell in row]
+    thousands = any(" " in cell and THOUSANDS.fullmatch(cell) for cell in cells)
+    if any(fits[mark][1] for mark in ("\t;,|" if thousands else ";,|")):
+        fits[" "] = (0, False)  # spaces in cells are no separators then
+    best = max(MARKS, key=lambda mark: fits[mark][0])
+    return best if fits[best][0] else ","
+
+
+def _fit(lines, mark):
+    """(how well `mark` separates the lines; whether all have equally many cells). 0: not at all."""
+    rows = [row for _, row in _rows(lines, mark, strict=False)]
+    width = _width(enumerate(rows))
+    if width < 2:
+        return 0, False
+    found = [row for row in rows if len(row) == width]
+    numeric = sum(
+        _number(cell) is not None or mark != "," and bool(DECIMAL.fullmatch(cell))
+        for row in found
+        for cell in row
+    )
+    return (numeric + 0.5) / (width * len(found)) * len(found) / len(rows), len(found) == len(rows)
+
+
+def _width(rows):
+    """The number of cells that most rows have."""
+    common = Counter(len(row) for _, row in rows).most_common(1)
+    return common[0][0] if common else 0
+
+
+def _header(path, lines, mark, names):
+    """(number of columns, their names or None, number of rows above the numbers: 0 or 1)."""
+    rows = list(islice(_rows(lines, mark), SAMPLE))
+    width = _width(rows)
+    while width > 1 and not any(cell for _, row in _rows(lines, mark) for cell in row[width - 1 :]):
+        width -= 1  # every line ends with a separator
+    head = rows[0][1] if rows else []
+    rest = [row for _, row in rows[1:]]
+    if len(head) == width - 1 >= 2 and mark in "\t " and all(len(row) == width for row in rest):
+        head = ["", *head]  # as R writes it: the names of the rows have no heading
+    if not _is_header(head, rest):
+        return width, names and names[:width], 0
+    if len(rows) < 2:
+        raise damaged(path, "a table with rows of numbers", "no rows", "check that it is the right file")
+    if any(head[width:]) or len(head) < width:
+        raise damaged(f"{path}, line {rows[0][0]}", f"{width} cells", len(head), "repair or remove this line")
+    return width, head[:width], 1
+
+
+def _is_header(head, rest):
+    """Whether the cells `head` of a table's first line are names. `rest` are the cells of further lines."""
+    numeric = [cell for cell in head if _number(cell) is not None or DECIMAL.fullmatch(cell)]
+    if not numeric or any(cell.lower() in LABEL_COLUMNS for cell in head):
+        return True
+    if not all(re.fullmatch("[0-9]+", cell) for cell in numeric):
+        return False
+    places = head[1:] if not head[0] else head
+    if places == [str(k) for k in range(len(places))]:  # as pandas names the columns of an array
+        return not head[0] or all("." in cell for row in rest for cell in row)
+    words = [k for k, cell in enumerate(head) if cell.lower() not in MISSING and _number(cell) is None]
+    return any(_number(row[k]) is not None for k in words for row in rest if k < len(row))
+
+
+def _warn_of_numbers(path, names):
+    if any(_number(name) is not None for name in names):
+        warnings.warn(
+            f"{path}: the first line is read as the names of the columns: {', '.join(names)[:200]}",
+            stacklevel=5,
+        )
+
+
+def _values(path, lines, mark, width, skipped):
+    """(values (N, width) float64, odd, numbers of the lines).
+
+    odd   {column: {row: cell}} of all cells that are no finite number; their values are nan
+    """
+    parts, odd, numbers = [], defaultdict(dict), []
+    rows = islice(_rows(lines, mark), skipped, None)
+    while block := list(islice(rows, BLOCK)):
+        for line, row in block:
+            if len(row) < width or any(row[width:]):
+                raise damaged(f"{path}, line {line}", f"{width} cells", f"{len(row)}", "repair this line")
+        part = np.empty((len(block), width))
+        for k, cells in enumerate(zip(*(row[:width] for _, row in block), strict=True)):
+            for i, value in enumerate(_numbers(cells)):
+                part[i, k] = np.nan if value is None else value
+                if value is None:
+                    odd[k][len(numbers) + i] = cells[i]
+        parts.append(part)
+        numbers += [line for line, _ in block]
+    if not parts:
+        raise damaged(path, "a table with rows of numbers", "no rows", "check that it is the right file")
+    return np.concatenate(parts), odd, numbers
+
+
+def _numbers(cells):
+    """The finite number of each cell, or None."""
+    try:
+        values = list(map(float, cells))
+    except ValueError:
+        return list(map(_number, cells))
+    return values if math.isfinite(sum(values)) and "_" not in "".join(cells) else list(map(_number, cells))
+
+
+def _number(cell):
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in cell else None
+
+
+# ---- columns
+
+
+def _decimals(lines, mark, values, odd):
+    """Read decimal commas, if they can be nothing else: put the numbers into `values`, out of `odd`.
+
+    With another separator than a semicolon, 1,000 alone may also be a thousand.
+    """
+    found = [(row, k, cell) for k in odd for row, cell in odd[k].items() if DECIMAL.fullmatch(cell)]
+    if mark == "," or mark != ";" and all(THOUSANDS.fullmatch(cell) for *_, cell in found):
+        return
+    if found and any("." in c and _number(c) is not None for _, row in _rows(lines, mark) for c in row):
+        return
+    for row, k, cell in found:
+        values[row, k] = float(cell.replace(",", "."))
+        del odd[k][row]
+    for k in [k for k in odd if not odd[k]]:
+        del odd[k]
+
+
+def _words(values, odd, titles):
+    """The columns of words. Columns of true and false become numbers, unless they have the name of labels."""
+    words = []
+    for k in sorted(odd):
+        label = titles[k].lower() in LABEL_COLUMNS
+        texts = {row: cell for row, cell in odd[k].items() if cell.lower() not in MISSING}
+        missing = len(odd[k]) - len(texts)
+        if texts and not label and all(cell.lower() in BOOLS for cell in texts.values()):
+            if len(odd[k]) == len(values):
+                for row, cell in texts.items():
+                    values[row, k] = BOOLS[cell.lower()]
+                    del odd[k][row]
+        elif label or not all(map(DECORATED.fullmatch, texts.values())):
+            words += [k] if len(texts) * 2 > len(values) - missing else []
+    for k in [k for k in odd if not odd[k]]:
+        del odd[k]
+    return words
+
+
+def _all_different(cells, values):
+    return len(values) >= MANY and len(cells) == len(values) == len(set(cells.values()))
+
+
+def _label(titles, words, values, odd):
+    """The column of labels, or None."""
+    named = [
+        k
+        for k, title in enumerate(titles)
+        if title.lower() in LABEL_COLUMNS and (k in words or k not in odd and not (values[:, k] % 1).any())
+    ]
+    return (named or words or [None])[0]
+
+
+def _counts(name, place, column):
+    """Whether the column only numbers the rows: the first one without a name, or one named so."""
+    if len(column) < 2:
+        return False
+    if place == 0 and (not name or name.lower().startswith("unnamed:")):
+        return not (column % 1).any() and len(np.unique(column)) == len(column)
+    return name.lower() in INDEX_COLUMNS and bool((np.diff(column) == 1).all())
+
+
+def _expect_numbers(path, titles, numbers, odd, kept, label):
+    """Raise FileFormatError for the first cell that is no number, or for a missing label."""
+    bad = [(k, row, cell) for k in kept for row, cell in sorted(odd.get(k, {}).items())]
+    if label in odd:
+        bad += [(label, row, c) for row, c in sorted(odd[label].items()) if c.lower() in MISSING]
+    if not bad:
+        return
+    k, row, cell = min(bad, key=lambda entry: entry[:2])
+    got = repr(cell) if cell else "an empty cell"
+    if cell and cell.lower() in MISSING:
+        got += ", a missing value"
+    elif DECIMAL.fullmatch(cell) or THOUSANDS.fullmatch(cell):
+        got += f", with a {'comma' if ',' in cell else 'space'}; write 1000.5 with a point alone"
+    elif DECORATED.fullmatch(cell):
+        got += ", with more than a number"
+    more = f" (there are {len(bad):,} such cells)" if len(bad) > 1 else ""
+    expected = "a label" if k == label else "a finite number"
+    raise damaged(f"{path}, line {numbers[row]}, column {titles[k]!r}", expected, got, ADVICE + more)

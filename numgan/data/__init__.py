@@ -5,7 +5,7 @@
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, splits, standard, pixels, batches, augment, points, digits, idx (one file),
-idx_sets (MNIST and its like), pictures, folder, tables, text_tables, pixel_columns.
+idx_sets (MNIST and its like), pictures, folder, tables, text_files, text_tables, pixel_columns.
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -37,6 +37,7 @@ __all__ = [
     "Feed",
     "Unpaired",
     "grid",
+    "hint",
     "hold_out",
     "in_units",
     "is_pictures",
@@ -131,7 +132,7 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
         source, known = text_of(name), text_of(os.path.basename(name))
         made = Dataset(known, x, labels, classes, f"the file {source}", column_names=columns)
         if (size or channels) and not made.is_images:
-            how = hint(made.sample_shape[0]) if len(made.sample_shape) == 1 else ""
+            how = hint(made.sample_shape)
             raise ValueError(
                 f"load({source!r}): size and channels are for images, and these are rows of shape "
                 f"{made.sample_shape}; leave them out, or choose a preset for rows" + (how and f"; {how}")

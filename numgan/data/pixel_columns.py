@@ -64,12 +64,14 @@ def _places(names):
     return (size, order) if whole else None
 
 
-def hint(columns):
-    """A text about how rows of `columns` numbers become pictures; "" if they fill no square of 8 x 8 or more.
+def hint(sample_shape):
+    """A text about how rows (F,) become pictures; "" if F numbers fill no square of 8 x 8 or more.
 
     One more column may be that of the labels.
     """
-    for pixels in (columns, columns - 1):
+    if len(sample_shape) != 1:
+        return ""
+    for pixels in (sample_shape[0], sample_shape[0] - 1):
         side = round(max(0, pixels) ** 0.5)
         if side >= 8 and side * side == pixels:
             return (

@@ -2,7 +2,7 @@
 
     x, labels, classes, names = read_text_table("flowers.csv")
 
-encoding     UTF-8, or UTF-16 and UTF-32 with a byte-order mark. Another one is refused with its name
+encoding     see text_files.py
 separator    tab, semicolon, comma, pipe or spaces: the one that makes the most cells numbers, in lines of
              equal length. A separator at the end of every line counts for nothing
 comments     lines that begin with "#". The last one above the rows may hold the names of the columns
@@ -10,38 +10,21 @@ decimals     with a point, or all with a comma if the separator is no comma: 1,5
 header       the first line, if it has words above numbers
 """
 
-import codecs
 import csv
-import gzip
 import io
 import math
 import re
 import warnings
-import zlib
 from collections import Counter, defaultdict
 from itertools import islice
 
 import numpy as np
 
-from ..core.arrays import MOST
 from ..core.errors import damaged
-from ..core.files import opened
 from .order import numbered
 from .pixel_columns import as_pictures
+from .text_files import read_text
 
-BOMS = {  # {byte-order mark: encoding}; that of UTF-32 begins with that of UTF-16
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-OTHERS = {  # {first bytes of a file of another kind: what it is, and what to do}
-    b"PK\3\4": ("a zip file or an Excel file", "unpack it, or save the sheet as 'CSV UTF-8'"),
-    b"\xd0\xcf\x11\xe0": ("an Excel file", "save the sheet as 'CSV UTF-8'"),
-    b"\x93NUMPY": ("an array of NumPy", "rename it to data.npy"),
-    b"PAR1": ("a Parquet file", 'convert it: pandas.read_parquet("data").to_csv("data.csv", index=False)'),
-}
 MARKS = "\t;,| "  # separators; of two that fit equally well, the first one is taken
 SAMPLE = 100  # lines from which the separator is found
 BLOCK = 1000  # rows that are converted at once
@@ -72,7 +55,7 @@ def read_text_table(path):
     Raises FileFormatError, with line and column, for a missing or other cell that is no number, and for a
     file of another encoding or kind. Raises OSError if the file cannot be read.
     """
-    lines = list(io.StringIO(_text(path), newline=""))
+    lines = list(io.StringIO(read_text(path), newline=""))
     try:
         lines, mark, names = _layout(lines)
         width, names, skipped = _header(path, lines, mark, names)
@@ -110,45 +93,6 @@ def read_text_table(path):
         labels, classes = numbered([str(int(value)) for value in values[:, label]])
     pictures = None if heads is None else as_pictures(path, x, heads)
     return (x, labels, classes, heads) if pictures is None else (pictures, labels, classes, None)
-
-
-def _text(path):
-    """The text of a file, which may be packed with gzip. Raises FileFormatError for another encoding."""
-    try:
-        with opened(path) as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            data = (gzip.GzipFile(fileobj=file) if packed else file).read(MOST + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(path, "a whole gzip file", f"{type(error).__name__}: {error}") from error
-    if len(data) > MOST:
-        raise damaged(path, f"at most {MOST:,} bytes of text", "more", "make a smaller file")
-    for mark, (got, advice) in OTHERS.items():
-        if data.startswith(mark):
-            raise damaged(path, "a table as text", got, advice)
-    found = next((name for mark, name in BOMS.items() if data.startswith(mark)), "utf-8")
-    save = 'save it as UTF-8: "CSV UTF-8" in a spreadsheet, or in Python pathlib.Path("new.csv").write_text('
-    try:
-        text = data.decode(found)
-    except UnicodeDecodeError as error:
-        if not found.startswith("utf-8"):
-            raise damaged(path, f"text in {found.upper()}, as its first bytes say", error.reason) from error
-        byte, line = data[error.start : error.start + 1], data.count(b"\n", 0, error.start) + 1
-        raise damaged(
-            f"{path}, line {line}",
-            "text in UTF-8",
-            f"the byte 0x{byte.hex()}, in Latin-1 (Windows-1252) {byte.decode('cp1252', 'replace')!r}",
-            f'{save}pathlib.Path("old.csv").read_text("latin-1"), "utf-8")',
-        ) from error
-    if "\0" in text:
-        wide = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
-        raise damaged(
-            path,
-            "text in UTF-8",
-            f"bytes of 0, as {wide.upper()} without a byte-order mark has them",
-            f'{save}pathlib.Path("old.csv").read_text("{wide}"), "utf-8")',
-        )
-    return text
 
 
 # ---- lines and cells

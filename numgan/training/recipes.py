@@ -224,7 +224,11 @@ class Recipe:
         labels, shape = dataset.labels, tuple(dataset.sample_shape)
         classes = 0 if labels is None else len(dataset.classes) or int(labels.max()) + 1
         if self.preset is None:
-            preset = systems.preset_for(self.system, shape, labelled=classes > 0)
+            try:
+                preset = systems.preset_for(self.system, shape, labelled=classes > 0)
+            except ValueError as error:
+                how = data.hint(shape)
+                raise ValueError(f"{error}; {how}") if how else error from None
             own = systems.build(self.system, preset, systems.NARROW)
             adapts = systems.adapts_to(self.system, preset)
         other = follows and shape != own.sample_shape and len(shape) == len(own.sample_shape)

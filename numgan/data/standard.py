@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-COARSE = 0.01  # of a column's standard deviation: larger steps between its float32 numbers are reported
+COARSE = 0.01  # of the range of a column: larger steps between its float32 numbers are reported
 
 
 def standardised(dataset, train=None):
@@ -44,14 +44,16 @@ def warn_of_coarse(dataset, x):
     if x.dtype not in (np.float64, np.int64, np.uint64):  # the others are float32, or their steps fit
         return
     columns = x.reshape(len(x), -1).astype(np.float64, copy=False)
-    deviation, step = columns.std(axis=0), np.spacing(np.abs(columns).max(axis=0).astype(np.float32))
-    coarse = np.flatnonzero((deviation > 0) & (step > COARSE * deviation) & (step > 1e-30))
+    with np.errstate(under="ignore"):
+        step = np.spacing(np.abs(columns).max(axis=0).astype(np.float32))
+    span = np.ptp(columns, axis=0)
+    coarse = np.flatnonzero((span > 0) & (step > COARSE * span) & (step > 1e-30))
     if len(coarse):
         k = coarse[0]
         name = repr(dataset.column_names[k]) if dataset.column_names else f"{k}, counted from 0,"
         warnings.warn(
             f"{dataset.source}: the column {name} has numbers up to {np.abs(columns[:, k]).max():.6g} that "
-            f"differ by about {deviation[k]:.2g}; float32 has steps of {step[k]:.2g} there: subtract a "
+            f"differ by at most {span[k]:.2g}; float32 has steps of {step[k]:.2g} there: subtract a "
             "constant, such as the smallest of them, before you save the file",
             stacklevel=3,
         )

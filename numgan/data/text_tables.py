@@ -30,13 +30,13 @@ SAMPLE = 100  # lines from which the separator is found
 BLOCK = 1000  # rows that are converted at once
 LABEL_COLUMNS = ("label", "labels", "class", "target", "species")
 INDEX_COLUMNS = ("id", "index", "idx", "row", "row_id", "rowid", "no", "no.", "nr", "nr.", "#")
-MISSING = ("", "na", "n/a", "<na>", "#n/a", "nan", "null", "?")
+MISSING = ("", "na", "n/a", "n.a.", "<na>", "#n/a", "nan", "-nan", "nat", "null", "?", "-", "--", ".")
 BOOLS = {"true": 1.0, "false": 0.0}
 DECIMAL = re.compile(r"[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?")  # 1,5
 THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:[, ][0-9]{3})+")  # 1,000 or 1 000
-DECORATED = re.compile(
-    r"[-+(]*[$€£¥]?\s?[-+]?\d[\d.,'’\s_]*[%$€£¥)]*|[-+]?inf(inity)?", re.IGNORECASE
-)  # $5, 5%
+DECORATED = re.compile(r"[-−–+(]*[$€£¥]?\s?[-+]?[\d.,][\d.,'’\s_]*[%$€£¥)]*")  # $5, 5%, 1.000,5
+INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
+RULE = re.compile(r"[\s|+:-]*--[\s|+:-]*")  # the line of |---|---| under the names
 MANY = 20  # rows from which on a column of different words is no column of labels
 ADVICE = "repair this cell, or remove its line or column"
 
@@ -64,27 +64,25 @@ def read_text_table(path):
         raise damaged(
             path, "quoted cells that end with a quote before the next separator", error, "repair the quotes"
         ) from error
-    titles = [name or f"Unnamed: {k}" for k, name in enumerate(names or [""] * width)]
-    if names is None:
-        titles = [f"column {k + 1}" for k in range(width)]
-    else:
+    titles = [f"column {k + 1}" for k in range(width)]
+    if names is not None:
+        titles = [name or f"Unnamed: {k}" for k, name in enumerate(names)]
         _warn_of_numbers(path, names)
     _decimals(lines, mark, values, odd)
     words = _words(values, odd, titles)
-    many = [k for k in words if titles[k].lower() not in LABEL_COLUMNS and _all_different(odd[k], values)]
-    label = _label(titles, [k for k in words if k not in many], values, odd)
-    left = [k for k in range(width) if k not in many and k != label]
-    index = [k for k in left if k not in odd and names and _counts(names[k], k, values[:, k])]
-    index = index if len(index) < len(left) else []
-    for k in many + index:
-        what = "the first column" if k == 0 and not (names and names[k]) else f"the column {titles[k]!r}"
-        why = "has another word in every row" if k in many else "numbers the rows"
-        how = "" if k in many else "; to keep it, give it another name"
-        warnings.warn(f"{path}: {what} {why}; it is left out{how}", stacklevel=4)
-    kept = [k for k in left if k not in index]
-    _expect_numbers(path, titles, numbers, odd, kept, label)
+    others = {k for k in words if titles[k].lower() not in LABEL_COLUMNS and _all_different(odd[k], values)}
+    label = _label(titles, [k for k in words if k not in others], values, odd)
+    kept = [k for k in range(width) if k not in others and k != label]
+    index = [k for k in kept if k not in odd and names and _counts(names[k], k, values[:, k])]
+    if len(index) < len(kept):
+        others |= set(index)
+        kept = [k for k in kept if k not in index]
+    for k in sorted(others):
+        warnings.warn(f"{path}: {_why_left_out(titles, names, k, k in words)}", stacklevel=4)
+    _expect_numbers(path, titles, numbers, odd, kept, label, words)
     if not kept:
-        raise damaged(path, "a column of numbers", "labels alone", "add the samples to the table")
+        advice = "add the samples to the table, or separate its columns by commas"
+        raise damaged(path, "a column of numbers", "labels alone", advice)
     x, heads = values[:, kept], None if names is None else tuple(titles[k] for k in kept)
     labels, classes = None, ()
     if label in words:
@@ -112,14 +110,18 @@ def _rows(lines, mark, strict=True):
 def _layout(lines):
     """(lines, separator, names of the columns in a comment or None). Comments become blank lines."""
     named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None  # Excel writes it
+    lines = ["\n" if RULE.fullmatch(line) else line for line in lines]
     lines = ["\n", *lines[1:]] if named else lines
     notes = [k for k, line in enumerate(lines) if line.lstrip().startswith("#")]
-    first = next((k for k, line in enumerate(lines) if line.strip() and k not in set(notes)), None)
-    if first is None:  # "#" begins every line: they are no comments
-        notes = []
     hidden = set(notes)
+    first = next((k for k, line in enumerate(lines) if line.strip() and k not in hidden), None)
+    if first is None:  # "#" begins every line: they are no comments
+        notes, hidden = [], set()
     plain = [line for k, line in enumerate(lines) if line.strip() and k not in hidden][:SAMPLE]
     mark = named[1] if named else _mark(plain)
+    if mark == "|" and all(line.lstrip().startswith("|") for line in lines if line.strip()):
+        lines = [line.replace("|", "", 1) for line in lines]
+        plain = [line.replace("|", "", 1) for line in plain]
     width = _width(_rows(plain, mark, strict=False))
     names, lines = None, list(lines)
     for k in notes:
@@ -222,10 +224,9 @@ def _values(path, lines, mark, width, skipped):
                 raise damaged(f"{path}, line {line}", f"{width} cells", f"{len(row)}", "repair this line")
         part = np.empty((len(block), width))
         for k, cells in enumerate(zip(*(row[:width] for _, row in block), strict=True)):
-            for i, value in enumerate(_numbers(cells)):
-                part[i, k] = np.nan if value is None else value
-                if value is None:
-                    odd[k][len(numbers) + i] = cells[i]
+            part[:, k], others = _numbers(cells)
+            if others:
+                odd[k] |= {len(numbers) + i: cells[i] for i in others}
         parts.append(part)
         numbers += [line for line, _ in block]
     if not parts:
@@ -234,12 +235,16 @@ def _values(path, lines, mark, width, skipped):
 
 
 def _numbers(cells):
-    """The finite number of each cell, or None."""
+    """(the number of each cell, or nan, a list; the places of the cells that are no finite number)."""
     try:
         values = list(map(float, cells))
+        if math.isfinite(sum(values)) and "_" not in "".join(cells):
+            return values, []
     except ValueError:
-        return list(map(_number, cells))
-    return values if math.isfinite(sum(values)) and "_" not in "".join(cells) else list(map(_number, cells))
+        pass
+    found = list(map(_number, cells))
+    others = [i for i, value in enumerate(found) if value is None]
+    return [math.nan if value is None else value for value in found], others
 
 
 def _number(cell):
@@ -282,7 +287,7 @@ def _words(values, odd, titles):
                 for row, cell in texts.items():
                     values[row, k] = BOOLS[cell.lower()]
                     del odd[k][row]
-        elif label or not all(map(DECORATED.fullmatch, texts.values())):
+        elif label or not all(DECORATED.fullmatch(c) or INFINITE.fullmatch(c) for c in texts.values()):
             words += [k] if len(texts) * 2 > len(values) - missing else []
     for k in [k for k in odd if not odd[k]]:
         del odd[k]
@@ -312,7 +317,14 @@ def _counts(name, place, column):
     return name.lower() in INDEX_COLUMNS and bool((np.diff(column) == 1).all())
 
 
-def _expect_numbers(path, titles, numbers, odd, kept, label):
+def _why_left_out(titles, names, k, word):
+    what = "the first column" if k == 0 and not (names and names[0]) else f"the column {titles[k]!r}"
+    if word:
+        return f"{what} has another word in every row; it is left out"
+    return f"{what} numbers the rows; it is left out; to keep it, give it another name"
+
+
+def _expect_numbers(path, titles, numbers, odd, kept, label, words):
     """Raise FileFormatError for the first cell that is no number, or for a missing label."""
     bad = [(k, row, cell) for k in kept for row, cell in sorted(odd.get(k, {}).items())]
     if label in odd:
@@ -326,7 +338,11 @@ def _expect_numbers(path, titles, numbers, odd, kept, label):
     elif DECIMAL.fullmatch(cell) or THOUSANDS.fullmatch(cell):
         got += f", with a {'comma' if ',' in cell else 'space'}; write 1000.5 with a point alone"
     elif DECORATED.fullmatch(cell):
-        got += ", with more than a number"
-    more = f" (there are {len(bad):,} such cells)" if len(bad) > 1 else ""
+        got += ", with more than digits and a decimal point"
+    advice = ADVICE + (f" (there are {len(bad):,} such cells)" if len(bad) > 1 else "")
+    if k in words and k != label:
+        advice = (
+            f"the column {titles[label]!r} has the labels: remove this one, or replace its words by numbers"
+        )
     expected = "a label" if k == label else "a finite number"
-    raise damaged(f"{path}, line {numbers[row]}, column {titles[k]!r}", expected, got, ADVICE + more)
+    raise damaged(f"{path}, line {numbers[row]}, column {titles[k]!r}", expected, got, advice)

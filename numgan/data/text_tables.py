@@ -70,7 +70,7 @@ def read_text_table(path):
         _warn_of_numbers(path, names)
     _decimals(lines, mark, values, odd)
     words = _words(values, odd, titles)
-    others = {k for k in words if titles[k].lower() not in LABEL_COLUMNS and _all_different(odd[k], values)}
+    others = _names_of_rows(words, titles, values, odd)
     label = _label(titles, [k for k in words if k not in others], values, odd)
     kept = [k for k in range(width) if k not in others and k != label]
     index = [k for k in kept if k not in odd and names and _counts(names[k], k, values[:, k])]
@@ -294,8 +294,14 @@ def _words(values, odd, titles):
     return words
 
 
-def _all_different(cells, values):
-    return len(values) >= MANY and len(cells) == len(values) == len(set(cells.values()))
+def _names_of_rows(words, titles, values, odd):
+    """The columns of words that name the rows: each row has another word. A few rows may have labels so."""
+    n = len(values)
+    single = {k for k in words if n > 1 and len(odd[k]) == n == len(set(odd[k].values()))}
+    single -= {k for k in single if titles[k].lower() in LABEL_COLUMNS}
+    if n >= MANY or len(single) < len(words):
+        return single
+    return {k for k in single if titles[k].lower() in INDEX_COLUMNS}
 
 
 def _label(titles, words, values, odd):

@@ -267,6 +267,20 @@ def test_a_column_with_another_word_in_every_row_is_left_out(tmp_path):
     assert made.classes == ("x", "y") and made.column_names == ("a",)
 
 
+@pytest.mark.parametrize("text", ["who,a,kind\nu,1,x\nv,2,y\nw,3,x\n", "a,kind,ID\n1,x,u\n2,y,v\n3,x,w\n"])
+def test_words_that_name_few_rows_are_left_out_beside_labels(tmp_path, text):
+    with pytest.warns(UserWarning, match="has another word in every row; it is left out"):
+        made = read(tmp_path, text)
+    assert made.classes == ("x", "y") and made.labels.tolist() == [0, 1, 0]
+    assert made.column_names == ("a",) and made.x.tolist() == [[1], [2], [3]]
+
+
+def test_few_rows_may_each_have_a_class(tmp_path):
+    assert read(tmp_path, "a,kind\n1,x\n2,y\n").classes == ("x", "y")
+    with pytest.warns(UserWarning, match="the column 'id' has another word in every row"):
+        assert read(tmp_path, "a,id\n1,x\n2,y\n").labels is None
+
+
 def test_true_and_false_are_numbers_unless_they_are_labels(tmp_path):
     made = read(tmp_path, "a,flag\n1.5,True\n2.5,False\n3.5,TRUE\n")
     assert made.x.tolist() == [[1.5, 1], [2.5, 0], [3.5, 1]] and made.labels is None

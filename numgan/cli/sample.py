@@ -105,7 +105,7 @@ def _judge(given, run):
 def _draw(args, run, labels, names):
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz", ".csv"):
-        raise ValueError(f"--out: expected a file that ends in .png, .npz or .csv, got {out}")
+        raise ValueError(f"--out: expected a file that ends in .png or .npz, or for rows in .csv, got {out}")
     like = run.dataset.columns[run.system.target]
     if out.suffix == ".csv" and like.ndim != 2:
         raise ValueError(

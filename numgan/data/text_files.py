@@ -56,7 +56,8 @@ def read_text(path):
     except UnicodeDecodeError as error:
         if found not in (None, "utf-8-sig"):
             got = f"other bytes ({error.reason})"
-            raise damaged(path, f"text in {found.upper()}, as its first bytes say", got) from error
+            advice = "save it as UTF-8 in the program that made it"
+            raise damaged(path, f"text in {found.upper()}, as its first bytes say", got, advice) from error
         byte, line = data[error.start : error.start + 1], data.count(b"\n", 0, error.start) + 1
         letter = byte.decode("cp1252", "replace")
         raise damaged(

@@ -86,7 +86,7 @@ def read_text_table(path):
     x, heads = values[:, kept], None if names is None else tuple(titles[k] for k in kept)
     labels, classes = None, ()
     if label in words:
-        labels, classes = numbered([row[label] for _, row in _rows(lines, mark)][skipped:])
+        labels, classes = numbered([row[label] for _, row in islice(_rows(lines, mark), skipped, None)])
     elif label is not None:
         labels, classes = numbered([str(int(value)) for value in values[:, label]])
     pictures = None if heads is None else as_pictures(path, x, heads)

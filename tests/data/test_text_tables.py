@@ -68,6 +68,7 @@ def test_a_packed_file_is_known_by_its_bytes(tmp_path):
     assert load(tmp_path / "packed.csv").x.tolist() == load(tmp_path / "plain.csv.gz").x.tolist() == AB
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers the rows")
 @pytest.mark.parametrize(
     "text, classes",
     [
@@ -79,6 +80,7 @@ def test_a_packed_file_is_known_by_its_bytes(tmp_path):
         ('a,note\n1,"x\ny"\n2,z\n3,"x\ny"\n', ("x\ny", "z")),
         ("a\tnote\n1\tbig cat\n2\tdog, small\n3\tbig cat\n", ("big cat", "dog, small")),
         ("note;a\nx,y;1,0\nz;2,0\nx,y;3,0\n", ("x,y", "z")),
+        ('"note" "a"\n"4" "x y" 1\n"5" "z" 2\n"6" "x y" 3\n', ("x y", "z")),  # as R writes it
     ],
 )
 def test_other_separators_inside_cells(tmp_path, text, classes):

@@ -23,6 +23,8 @@ OTHERS = {  # {suffix: how to convert the file}
     ".dat": "rename it to data.csv, if it is a table as text",
     ".data": "rename it to data.csv, if it is a table as text",
     ".zip": "unpack it",
+    ".bz2": "unpack it",
+    ".xz": "unpack it",
     ".json": 'pandas.read_json("data.json").to_csv("data.csv", index=False)',
     ".mat": 'np.savez("data.npz", x=scipy.io.loadmat("data.mat")["X"])',
     ".h5": 'np.savez("data.npz", x=h5py.File("data.h5")["x"][:])',

@@ -13,6 +13,7 @@ header       the first line, if it has words above numbers
 import csv
 import io
 import math
+import os
 import re
 import warnings
 from collections import Counter, defaultdict
@@ -78,7 +79,9 @@ def read_text_table(path):
         others |= set(index)
         kept = [k for k in kept if k not in index]
     for k in sorted(others):
-        warnings.warn(f"{path}: {_why_left_out(titles, names, k, k in words)}", stacklevel=4)
+        warnings.warn(
+            f"{os.path.basename(path)}: {_why_left_out(titles, names, k, k in words)}", stacklevel=4
+        )
     _expect_numbers(path, titles, numbers, odd, kept, label, words)
     if not kept:
         advice = "add the samples to the table, or separate its columns by commas"
@@ -206,7 +209,8 @@ def _is_header(head, rest):
 def _warn_of_numbers(path, names):
     if any(_number(name) is not None for name in names):
         warnings.warn(
-            f"{path}: the first line is read as the names of the columns: {', '.join(names)[:200]}",
+            f"{os.path.basename(path)}: the first line is read as the names of the columns: "
+            f"{', '.join(names)[:200]}",
             stacklevel=5,
         )
 

@@ -16,6 +16,7 @@ from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text,
 from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
 from ..data.points import POINTS
+from ..data.tables import table_in
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS, expect_roles
 
@@ -237,13 +238,19 @@ class Recipe:
         return replace(recipe, classes=classes if counted else None)
 
     def _holds_pictures(self):
-        return self.data not in POINTS and not os.path.isfile(path_of(self.data))
+        return self.data not in POINTS and not self._is_file()
+
+    def _is_file(self):
+        """Whether the data are a file of rows or arrays, or a folder that holds one."""
+        path = path_of(self.data)
+        if self.data in data.names():
+            return False
+        return os.path.isfile(path) or os.path.isdir(path) and table_in(path) is not None
 
     def _data(self, split="train", **size):
         size |= {"skip_broken": True} if self.skip_broken else {}
         folder = self.folder and path_of(self.folder)
-        rows = self.data not in data.names() and os.path.isfile(path_of(self.data))
-        if rows:  # the columns of a table may have any units
+        if self._is_file():  # the columns of a table may have any units
             train = self._part("train", folder, size)
             part = data.matched(self._part(split, folder, size), train) if split == "test" else train
             return part if part.is_images else data.standardised(part, train)

@@ -178,6 +178,20 @@ def test_a_test_file_in_another_order_is_standardised_column_by_column(tmp_path)
     assert recipe(tmp_path).test_part(train).column_names == NAMES
 
 
+def test_a_folder_with_one_table_is_the_table(tmp_path, numgan):
+    (tmp_path / "own").mkdir()
+    table(tmp_path / "own" / "own-train.csv"), table(tmp_path / "own" / "own-test.csv", rows=ROWS[:20])
+    made = Recipe("gan", data=str(tmp_path / "own")).resolve()
+    train, test = made.load(), made.load("test")
+    np.testing.assert_allclose(train.x.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_array_equal(test.shift, train.shift)
+    assert len(test) == 20 and train.column_names == NAMES
+    numgan(
+        "train", "gan", "--data", tmp_path / "own", "--steps", 1, "--width", 0.05, "--out", tmp_path / "run"
+    )
+    assert runs.open_run(tmp_path / "run").missing is None
+
+
 def test_a_file_called_train_needs_no_test_file(tmp_path):
     table(tmp_path / "train.csv")
     with pytest.raises(ValueError, match="has no split 'test'"):

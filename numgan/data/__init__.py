@@ -37,7 +37,6 @@ __all__ = [
     "Feed",
     "Unpaired",
     "grid",
-    "hint",
     "hold_out",
     "in_units",
     "is_pictures",

@@ -35,8 +35,8 @@ def as_pictures(path, x, names):
         why = f"their values, {x.min():g} to {x.max():g}, are neither whole numbers to 255 nor from 0 to 1"
     if why:
         warnings.warn(
-            f"{os.path.basename(path)}: the columns are named as pixels, but stay numbers: {why}; as an array "
-            'they are pictures: np.savez("data.npz", x=x), x of (N, H, W, 1 or 3) uint8',
+            f"{os.path.basename(path)}: the columns are named as pixels, but stay numbers: {why}; "
+            'as an array they are pictures: np.savez("data.npz", x=x), x of (N, H, W, 1 or 3) uint8',
             stacklevel=5,
         )
         return None

@@ -74,7 +74,7 @@ def read_text_table(path):
     others = _names_of_rows(words, titles, values, odd)
     label = _label(titles, [k for k in words if k not in others], values, odd)
     kept = [k for k in range(width) if k not in others and k != label]
-    index = [k for k in kept if k not in odd and names and _counts(names[k], k, values[:, k])]
+    index = [k for k in kept if k not in odd and names and _counts(names, k, values[:, k])]
     if len(index) < len(kept):
         others |= set(index)
         kept = [k for k in kept if k not in index]
@@ -318,17 +318,22 @@ def _label(titles, words, values, odd):
     return (named or words or [None])[0]
 
 
-def _counts(name, place, column):
-    """Whether the column only numbers the rows: the first one without a name, or one named so."""
+def _counts(names, k, column):
+    """Whether column k only numbers the rows: the first one without a name, or one named so."""
     if len(column) < 2:
         return False
-    if place == 0 and (not name or name.lower().startswith("unnamed:")):
+    if k == 0 and not _is_named(names):
         return not (column % 1).any() and len(np.unique(column)) == len(column)
-    return name.lower() in INDEX_COLUMNS and bool((np.diff(column) == 1).all())
+    return names[k].lower() in INDEX_COLUMNS and bool((np.diff(column) == 1).all())
+
+
+def _is_named(names):
+    """Whether the first column has a name; pandas reads a missing one as Unnamed: 0 and writes it so."""
+    return bool(names and names[0]) and not names[0].lower().startswith("unnamed:")
 
 
 def _why_left_out(titles, names, k, word):
-    what = "the first column" if k == 0 and not (names and names[0]) else f"the column {titles[k]!r}"
+    what = "the first column" if k == 0 and not _is_named(names) else f"the column {titles[k]!r}"
     if word:
         return f"{what} has another word in every row; it is left out"
     return f"{what} numbers the rows; it is left out; to keep it, give it another name"

@@ -15,6 +15,7 @@ from ..core.errors import NoTestPart
 from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
 from ..data.dataset import expect_data
+from ..data.pixel_columns import hint
 from ..data.points import POINTS
 from ..data.tables import table_in
 from ..losses import ADVERSARIAL, smoothed
@@ -228,7 +229,7 @@ class Recipe:
             try:
                 preset = systems.preset_for(self.system, shape, labelled=classes > 0)
             except ValueError as error:
-                how = data.hint(shape)
+                how = hint(shape)
                 raise ValueError(f"{error}; {how}") if how else error from None
             own = systems.build(self.system, preset, systems.NARROW)
             adapts = systems.adapts_to(self.system, preset)

@@ -257,9 +257,10 @@ def test_columns_that_stay(tmp_path, text, width):
     assert read(tmp_path, text).sample_shape == (width,)
 
 
-def test_the_shuffled_index_of_pandas_is_left_out(tmp_path):
-    with pytest.warns(UserWarning, match="the first column numbers the rows"):
-        assert read(tmp_path, ",a\n7,1.5\n3,2.5\n9,3.5\n").x.tolist() == [[1.5], [2.5], [3.5]]
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_shuffled_index_of_pandas_is_left_out(tmp_path, name):
+    with pytest.warns(UserWarning, match="t.csv: the first column numbers the rows"):
+        assert read(tmp_path, f"{name},a\n7,1.5\n3,2.5\n9,3.5\n").x.tolist() == [[1.5], [2.5], [3.5]]
 
 
 def test_a_column_with_another_word_in_every_row_is_left_out(tmp_path):

@@ -1,6 +1,6 @@
 """The text of a file, which may be packed with gzip.
 
-    text = read_text("flowers.csv")
+    text = text_in("flowers.csv")
 
 The encoding is UTF-8, or UTF-16 or UTF-32 with a byte-order mark. Another one cannot be known for certain: it
 is refused with the most likely name, and with the way to save the file as UTF-8.
@@ -31,7 +31,7 @@ SAVE = 'save it as UTF-8: "CSV UTF-8" in a spreadsheet, or in Python pathlib.Pat
 OLD = 'pathlib.Path("old.csv").read_text("{}"), "utf-8")'
 
 
-def read_text(path):
+def text_in(path):
     """The text of the file `path`, at most MOST bytes of it. Its lines end as in the file.
 
     Raises FileFormatError for another encoding or kind of file, OSError if the file cannot be read.

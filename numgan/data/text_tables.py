@@ -24,7 +24,7 @@ import numpy as np
 from ..core.errors import damaged
 from .order import numbered
 from .pixel_columns import as_pictures
-from .text_files import read_text
+from .text_files import text_in
 
 MARKS = "\t;,| "  # separators; of two that fit equally well, the first one is taken
 SAMPLE = 100  # lines from which the separator is found
@@ -56,7 +56,7 @@ def read_text_table(path):
     Raises FileFormatError, with line and column, for a missing or other cell that is no number, and for a
     file of another encoding or kind. Raises OSError if the file cannot be read.
     """
-    lines = list(io.StringIO(read_text(path), newline=""))
+    lines = list(io.StringIO(text_in(path), newline=""))
     try:
         lines, mark, names = _layout(lines)
         width, names, skipped = _header(path, lines, mark, names)

@@ -181,12 +181,23 @@ def alone(folder, wait=None):
 def write_config(folder, config):
     """Write the dict `config` to the run's config.json, in place of an older one.
 
-    Raises ValueError if numgan could not read it again, because it has more than LIMIT bytes.
+    Raises the errors of `config_text`.
     """
-    text = (json.dumps(config, indent=2) + "\n").encode()
-    _expect_short(text, "config.json", "use fewer or shorter names of classes and networks")
+    text = config_text(config)
     with files.replacing(Path(folder, "config.json")) as file:
         file.write(text)
+
+
+def config_text(config):
+    """The bytes of a config.json with the dict `config`.
+
+    Raises ValueError if numgan could not read it again: it is of another kind, or has more than LIMIT bytes.
+    """
+    CONFIG.expect(config, "")
+    text = (json.dumps(config, indent=2) + "\n").encode()
+    advice = "use fewer or shorter names of classes, columns and networks, or smaller rows of numbers"
+    _expect_short(text, "config.json", advice)
+    return text
 
 
 def _expect_short(text, what, advice):

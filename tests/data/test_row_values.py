@@ -65,6 +65,18 @@ def test_a_system_of_rows_with_several_axes_from_file_to_samples(tmp_path, shape
     assert health.examine(run)
 
 
+def test_rows_too_large_for_the_configuration_are_refused_before_anything_is_written(tmp_path):
+    data = standardised(Dataset("d", RNG.standard_normal((2, 300, 300)) * 1.1))
+    networks = {
+        "G": ng.Sequential(ng.Dense(2, 1), ng.Dense(1, 90_000), ng.Reshape(300, 300)),
+        "D": ng.Sequential(ng.Flatten(), ng.Dense(90_000, 1)),
+    }
+    system = replace(ng.systems.build("gan", "points"), networks=networks, sample_shape=(300, 300))
+    with pytest.raises(ValueError, match="config.json: expected at most .* or smaller rows of numbers"):
+        ng.train(system, data, tmp_path / "run", steps=1, batch_size=2, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_shift_is_named(tmp_path, numgan):
     np.save(tmp_path / "rows.npy", RNG.standard_normal((40, 3)))
     run = tmp_path / "run"

@@ -301,3 +301,20 @@ def test_large_tables_are_read_in_blocks_with_the_right_lines(tmp_path):
     rows[2200] = "1,x,a"
     with pytest.raises(FileFormatError, match="line 2202, column 'v': expected a finite number, got 'x'"):
         read(tmp_path, "u,v,kind\n" + "\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    "name, advice",
+    [
+        ("iris.data", "rename it to data.csv"),
+        ("t.dat", "rename it to data.csv"),
+        ("t.csv.zip", "unpack it"),
+        ("t.csv.xz", "unpack it"),
+        ("t.json", "pandas.read_json"),
+        ("t.parquet", "pandas.read_parquet"),
+        ("table", "got no suffix; convert it to one of them"),
+    ],
+)
+def test_other_suffixes_are_told_what_to_do(tmp_path, name, advice):
+    with pytest.raises(FileFormatError, match=advice):
+        read(tmp_path, "1,2\n3,4\n", name)

@@ -195,7 +195,8 @@ def _begun(system, dataset, plan, recipe):
     }
     if getattr(dataset, "column_names", None):  # an Unpaired set has none
         config["column_names"] = list(dataset.column_names)
-    runs.config_text(config)  # numgan must be able to read what it writes
+    runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
+    runs.config_text(config)
     return config
 
 

@@ -173,8 +173,8 @@ def data_command(args):
     print(
         "\nA missing set with `download` in its line is downloaded at its first use. For one `from IDX\n"
         "files of yours`, put the files into the folder below its line, or name their folder with --folder.\n"
-        "--data also takes a path: a folder of pictures (sub-folders are classes), a folder of IDX files, or\n"
-        "a file .npy, .npz, .csv, .tsv or .txt. See docs/own-data.md."
+        "--data also takes a path: a folder of pictures (sub-folders are classes), a folder of IDX files,\n"
+        "or a file .npy, .npz, .csv, .tsv or .txt. See docs/own-data.md."
     )
 
 

@@ -1,5 +1,7 @@
 """The command `numgan sample`: draw samples from a run, and measure them with a classifier."""
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ examples:
   numgan sample runs/conditional-digits-1
   numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
   numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8), labels, classes
+  numgan sample runs/gan-points-1 --count 1000 --out samples.csv             a table, with names of columns
   numgan sample runs/conditional-mnist-2 --labels cat --labels "dog, small"   names of folders
   numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
 
@@ -42,7 +45,11 @@ def add(commands):
         "from 0 in order of the names, unless some class has a number as its name",
     )
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the latents (default 0)")
-    sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
+    sub.add_argument(
+        "--out",
+        metavar="FILE",
+        help="a picture (.png), arrays (.npz) or a table of rows (.csv); default RUN/drawn.png",
+    )
     sub.add_argument(
         "--judge",
         nargs="?",
@@ -102,18 +109,37 @@ def _judge(given, run):
 
 def _draw(args, run, labels, names):
     out = Path(args.out or run.folder / "drawn.png")
-    if out.suffix not in (".png", ".npz"):
-        raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
-    sampler = run.sampler()
+    if out.suffix not in (".png", ".npz", ".csv"):
+        raise ValueError(f"--out: expected a file that ends in .png or .npz, or for rows in .csv, got {out}")
+    like = run.dataset.columns[run.system.target]
+    if out.suffix == ".csv" and like.ndim != 2:
+        raise ValueError(
+            f"--out: a table is for rows, and these samples are {like.shape[1:]}; end it in .npz"
+        )
+    sampler, heads = run.sampler(), getattr(run.dataset, "column_names", None)
     with replacing(out) as file:
         if out.suffix == ".png":
             sampling.picture(sampler, args.seed, args.count, labels).save(file, format="PNG")
         else:
             x, drawn = sampler(args.count or 64, args.seed, labels)
-            pictures = is_pictures(run.dataset.columns[run.system.target])
-            x = to_bytes(x, run.system.pixels) if pictures else in_units(run.dataset, x)
-            np.savez(file, x=x, **({} if drawn is None else {"labels": drawn, "classes": np.array(names)}))
+            x = to_bytes(x, run.system.pixels) if is_pictures(like) else in_units(run.dataset, x)
+            if out.suffix == ".csv":
+                file.write(_table(x, heads, None if drawn is None else [names[k] for k in drawn]).encode())
+            else:
+                more = {} if drawn is None else {"labels": drawn, "classes": np.array(names)}
+                np.savez(file, x=x, **more, **({"columns": np.array(heads)} if heads else {}))
     return out
+
+
+def _table(x, heads, labels):
+    """Rows x (N, F) as the text of a CSV file, with a header, and with the labels as its last column."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    heads = heads or [f"x_{k + 1}" for k in range(x.shape[1])]
+    table.writerow([*heads, *([] if labels is None else ["label"])])
+    for k, row in enumerate(x):
+        table.writerow([*(f"{value:.9g}" for value in row), *([] if labels is None else [labels[k]])])
+    return text.getvalue()
 
 
 def _print_judgement(result, missing):

@@ -5,7 +5,8 @@
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, splits, standard, pixels, batches, augment, points, digits, idx (one file),
-idx_sets (MNIST and its like), pictures, folder, tables, kinds (files of other kinds).
+idx_sets (MNIST and its like), pictures, folder, tables, text_files, text_tables, pixel_columns, kinds (files
+of other kinds).
 
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
@@ -24,9 +25,10 @@ from .digits import load_digits
 from .folder import load_folder, parts
 from .idx_sets import CLASSES, SOURCES, has_part, is_idx, load_idx, set_in
 from .pictures import convert, pair
+from .pixel_columns import hint
 from .points import POINTS, grid, load_points, modes, ring, swiss_roll
-from .splits import hold_out
-from .standard import in_units, standardised
+from .splits import hold_out, matched
+from .standard import in_units, standardised, warn_of_coarse
 from .tables import load_table, table_in
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "in_units",
     "is_pictures",
     "load",
+    "matched",
     "modes",
     "names",
     "paired",
@@ -82,7 +85,7 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
     split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
                two independent draws from the fixed seed points.SEED. A folder of pictures has a test part
                if it has the sub-folders train and test (see folder.parts), otherwise all of it is "train".
-               Files: see tables.load_table
+               Files: see tables.load_table; the test part has the classes of the training part
     folder     only for mnist and the sets like it (idx_sets.SOURCES): the folder of their IDX files; None:
                see idx_sets.load_idx
     size       only for pictures: an int or (height, width). The largest centred part with these proportions
@@ -132,15 +135,18 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
                 f"load({text_of(name)!r}): this file holds the pictures or the labels of a set alone; name "
                 f"its folder: load({os.path.dirname(text_of(name)) or os.curdir!r})"
             )
-        x, labels, classes = load_table(name, split)
-        source = text_of(name)
-        made = Dataset(text_of(os.path.basename(name)), x, labels, classes, f"the file {source}")
+        x, labels, classes, columns = load_table(name, split)
+        source, known = text_of(name), text_of(os.path.basename(name))
+        made = Dataset(known, x, labels, classes, f"the file {source}", column_names=columns)
         if (size or channels) and not made.is_images:
+            how = hint(made.sample_shape)
             raise ValueError(
                 f"load({source!r}): size and channels are for images, and these are rows of shape "
-                f"{made.sample_shape}; leave them out, or choose a preset for rows"
+                f"{made.sample_shape}; leave them out, or choose a preset for rows" + (how and f"; {how}")
             )
-        return replace(made, x=convert(made.x, size, channels)) if made.is_images else made
+        warn_of_coarse(made, x)
+        made = replace(made, x=convert(made.x, size, channels)) if made.is_images else made
+        return matched(made, load(name, size=size, channels=channels)) if split == "test" else made
     if not os.path.isdir(name):
         near = difflib.get_close_matches(str(name), KNOWN, n=1)
         raise ValueError(

@@ -34,6 +34,7 @@ class Dataset:
     shift, scale   the numbers with which the columns of x were standardised (see standard.py); None: as
               they were
     names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
+    column_names   the names of the F columns of rows x (N, F), as in a file's header, or None
 
     Raises ValueError if one of these has another form or another number of rows than x, or is no plain array,
     or if a number of x is nan, infinite, or too large for float32.
@@ -48,6 +49,7 @@ class Dataset:
     names: tuple[str, ...] | None = None
     shift: np.ndarray | None = None
     scale: np.ndarray | None = None
+    column_names: tuple[str, ...] | None = None
 
     def __post_init__(self):
         x, labels = self.x, self.labels
@@ -95,6 +97,13 @@ class Dataset:
             raise ValueError(
                 f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}"
             )
+        if self.column_names is not None:
+            object.__setattr__(self, "column_names", tuple(map(str, self.column_names)))
+            if x.shape[1:] != (len(self.column_names),):
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected a name for each column of rows, got "
+                    f"{len(self.column_names)} names for rows of shape {x.shape[1:]}"
+                )
         object.__setattr__(self, "x", read_only(x))
         object.__setattr__(self, "labels", None if labels is None else read_only(labels))
         object.__setattr__(self, "others", {name: read_only(column) for name, column in self.others.items()})

@@ -1,6 +1,7 @@
 """Splits: rows that are kept back for tests, with all classes in proportion.
 
 train, test = hold_out(dataset, 0.2)      # the same two parts for every call with equal arguments
+test = matched(test, train)               # with the classes and the order of columns of the training part
 """
 
 from dataclasses import replace
@@ -65,3 +66,43 @@ def _part(dataset, rows):
         others={name: column[rows] for name, column in dataset.others.items()},
         names=None if dataset.names is None else tuple(dataset.names[row] for row in rows),
     )
+
+
+def matched(test, train):
+    """A copy of the Dataset `test` with the class numbers and the order of columns of the Dataset `train`.
+
+    Classes and columns are matched by their names, so it does not matter whether the test part has all of
+    the classes. Data without such names keep their numbers and their order. If `train` has no labels, the
+    result has none.
+
+    Raises ValueError for rows of another shape, or for a class or a column that `train` does not have.
+    """
+    if test.sample_shape != train.sample_shape:
+        raise ValueError(
+            f"test data: expected rows of shape {train.sample_shape}, as in {train.name}, got "
+            f"{test.sample_shape} from {test.name}"
+        )
+    known, there = getattr(train, "column_names", None), test.column_names
+    if known and there and known != there:
+        if sorted(known) != sorted(there) or len(set(known)) < len(known):
+            other = next((name for name in there if name not in known), there[0])
+            raise ValueError(
+                f"test data: expected the columns {', '.join(known)[:200]}, as in {train.name}, got "
+                f"{other!r} in {test.name}; rename or remove it"
+            )
+        order = [there.index(name) for name in known]
+        if test.shift is not None:
+            test = replace(test, shift=test.shift[order], scale=test.scale[order])
+        test = replace(test, x=test.x[:, order], column_names=known)
+    if train.labels is None:
+        return replace(test, labels=None, classes=())
+    if test.labels is None or not test.classes or test.classes == train.classes:
+        return test
+    places = {word: k for k, word in enumerate(train.classes)}
+    if other := [test.classes[k] for k in np.unique(test.labels) if test.classes[k] not in places]:
+        raise ValueError(
+            f"test data: expected the classes {', '.join(train.classes)}, as in {train.name}, got "
+            f"{other[0]!r} in {test.name}; rename or remove it"
+        )
+    labels = np.array([places.get(word, 0) for word in test.classes])[test.labels]
+    return replace(test, labels=labels, classes=train.classes)

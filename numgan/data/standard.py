@@ -1,13 +1,17 @@
 """Standardised rows: each column of a table gets mean 0 and standard deviation 1, and can be turned back.
 
-train = standardised(train)              x becomes (x - shift) / scale, column by column
+train = standardised(train)              x becomes (x - shift) / scale, column by column: every entry of
+                                         a row of any shape has its own shift and scale
 test = standardised(test, train)         with the shift and the scale of the training part
 in_units(train, samples)                 samples * scale + shift: the units of the file
 """
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
+
+COARSE = 0.01  # of the range of a column: larger steps between its float32 numbers are reported
 
 
 def standardised(dataset, train=None):
@@ -30,3 +34,26 @@ def in_units(dataset, x):
     if getattr(dataset, "shift", None) is None:  # an Unpaired or Augmented set has none
         return x
     return (x * dataset.scale + dataset.shift).astype(x.dtype)
+
+
+def warn_of_coarse(dataset, x):
+    """Warn of columns of the array x (N, ...) whose numbers are large and differ by too little for float32.
+
+    dataset   the Dataset made of x, whose numbers are float32
+    """
+    if x.dtype not in (np.float64, np.int64, np.uint64):  # the others are float32, or their steps fit
+        return
+    columns = x.reshape(len(x), -1).astype(np.float64, copy=False)
+    with np.errstate(under="ignore"):
+        step = np.spacing(np.abs(columns).max(axis=0).astype(np.float32))
+    span = np.ptp(columns, axis=0)
+    coarse = np.flatnonzero((span > 0) & (step > COARSE * span) & (step > 1e-30))
+    if len(coarse):
+        k = coarse[0]
+        name = repr(dataset.column_names[k]) if dataset.column_names else f"{k}, counted from 0,"
+        warnings.warn(
+            f"{dataset.source}: the column {name} has numbers up to {np.abs(columns[:, k]).max():.6g} that "
+            f"differ by at most {span[k]:.2g}; float32 has steps of {step[k]:.2g} there: subtract a "
+            "constant, such as the smallest of them, before you save the file",
+            stacklevel=3,
+        )

@@ -1,29 +1,32 @@
-"""Rows in files: .npy and .npz arrays, and tables of numbers as text (.csv, .tsv, .txt, also .csv.gz).
+"""Rows in files: .npy and .npz arrays, and tables of numbers as text (see text_tables.py).
 
-    x, labels, classes = load_table("flowers.csv", "train")
+    x, labels, classes, names = load_table("flowers.csv", "train")
 
 Nothing is unpickled. Files of more than arrays.MOST bytes, packed or unpacked, are refused.
 """
 
-import csv
-import gzip
 import io
-import math
 import os
 import re
-import warnings
 import zipfile
 
 import numpy as np
 
 from ..core.arrays import MOST, array_of, expect_directory, load_array
 from ..core.errors import FileFormatError, NoTestPart, damaged
-from ..core.files import opened, read
+from ..core.files import read
 from .kinds import packed_in
-from .order import natural
+from .order import numbered
+from .text_tables import read_text_table
 
 ARRAYS, TEXTS = (".npy", ".npz"), (".csv", ".tsv", ".txt")
 OTHERS = {  # {suffix: how to convert the file}
+    ".dat": "rename it to data.csv, if it is a table as text",
+    ".data": "rename it to data.csv, if it is a table as text",
+    ".zip": "unpack it",
+    ".bz2": "unpack it",
+    ".xz": "unpack it",
+    ".json": 'pandas.read_json("data.json").to_csv("data.csv", index=False)',
     ".mat": 'np.savez("data.npz", x=scipy.io.loadmat("data.mat")["X"])',
     ".h5": 'np.savez("data.npz", x=h5py.File("data.h5")["x"][:])',
     ".hdf5": 'np.savez("data.npz", x=h5py.File("data.hdf5")["x"][:])',
@@ -38,15 +41,17 @@ KEYS = ("x", "images", "imgs", "data", "samples", "features")
 LABELS = ("y", "labels", "label", "target", "targets")
 CLASSES = ("classes", "names", "label_names", "class_names", "target_names")
 PARTS = ("{}_{split}", "{split}_{}", "{}{split}")  # x_train, train_images
-LABEL_COLUMNS = ("label", "labels", "class", "target", "species")
-ADVICE = "repair this cell, or remove its line or column"
+COLUMNS = ("columns", "feature_names", "column_names")
 
 
 def load_table(path, split="train"):
-    """Load the file `path`: samples (N, ...), labels (N,) int64 or None, and the names of the classes.
+    """Load the file `path`: samples (N, ...), labels (N,) int64 or None, names of classes, names of columns.
 
     split   "train" or "test". An .npz file may have both (x_train, y_train, x_test, y_test). A pair of files
             such as kmnist-train-imgs.npz and kmnist-train-labels.npz may have a pair with "test" in the names
+
+    The classes are those of this part alone: see splits.matched. The names of the columns are None if the
+    file has none. Arrays of bools become 0 and 1, or pictures of 0 and 255 if each has two axes or more.
 
     Raises ValueError if there is no such part, or for another kind of file; FileFormatError for a damaged
     file or a cell that is no number; OSError if the file cannot be read.
@@ -61,27 +66,31 @@ def load_table(path, split="train"):
         )
     folder, name = os.path.split(path)
     partner = re.sub("imgs|images", "labels", name) if suffix in ARRAYS else name
-    if split == "test" and "train" in name:
-        path, partner = os.path.join(folder, name.replace("train", "test")), partner.replace("train", "test")
-    elif split == "test" and suffix != ".npz":
+    other = os.path.join(folder, name.replace("train", "test"))
+    own = split == "train" or "train" in name and os.path.isfile(other)
+    if own and split == "test":
+        path, partner = other, partner.replace("train", "test")
+    elif not own and suffix != ".npz":
         raise _no_test_part(path)
     if suffix in TEXTS:
-        return _parse(path)
+        return read_text_table(path)
     arrays = {"x": load_array(path)} if suffix == ".npy" else load_npz(path)
-    x, labels, known = _sides(path, arrays, split, "train" in name)
+    x, labels, known, columns = _sides(path, arrays, split, own)
+    if x.dtype == bool:
+        x = x.astype(np.uint8) * np.uint8(255) if x.ndim > 2 else x.astype(np.float32)
     labels_path = os.path.join(folder, partner)
     if labels is None and partner != name and os.path.isfile(labels_path):
         labels = load_array(labels_path) if suffix == ".npy" else next(iter(load_npz(labels_path).values()))
         if labels.size != len(x):
             raise damaged(labels_path, f"{len(x):,} labels, one for each row of {path}", f"{labels.size:,}")
     if labels is None:
-        return x, None, ()
+        return x, None, (), columns
     if labels.ndim > 2 or labels.size != len(x) or labels.dtype.kind == "f" and (labels % 1 != 0).any():
         raise damaged(path, f"{len(x):,} labels, whole numbers or words", f"{labels.shape} {labels.dtype}")
     if known is not None and labels.dtype.kind in "iu":
-        first = int(labels.min() == 1 and labels.max() == len(known))  # labels 1 to K of K names
-        return x, labels.reshape(-1).astype(np.int64) - first, tuple(map(str, known.reshape(-1)))
-    return x, *numbered([str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)])
+        return x, labels.reshape(-1).astype(np.int64), tuple(map(str, known.reshape(-1))), columns
+    words = [str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)]
+    return x, *numbered(words), columns
 
 
 def table_in(folder):
@@ -103,12 +112,23 @@ def _no_test_part(path):
 
 
 def _sides(path, arrays, split, own):
-    """(x, labels or None, names of the classes or None) of the split, three arrays of an .npz file.
+    """(x, labels, names of the classes, names of the columns) of the split; all but x may be None.
+
+    Labels from 1 to K of K names become 0 to K - 1; the training part decides for both.
 
     own   the file's name has the name of the split, so that the arrays are those of the split
     """
     named = {name.lower(): array for name, array in arrays.items()}
     known = next((named.pop(name) for name in CLASSES if name in named), None)
+    columns = next(
+        (named.pop(name) for name in COLUMNS if name in named and named[name].dtype.kind == "U"), None
+    )
+
+    def parted(x, labels, train):
+        names = columns is not None and x.ndim == 2 and columns.size == x.shape[1]
+        if known is not None and labels is not None and train.dtype.kind in "iu" and train.size:
+            labels = labels.astype(np.int64) - int(train.min() == 1 and train.max() == known.size)
+        return x, labels, known, tuple(map(str, columns.reshape(-1))) if names else None
 
     def side(keys, split):
         wanted = [form.format(key, split=split) for form in PARTS for key in keys]
@@ -117,7 +137,9 @@ def _sides(path, arrays, split, own):
     if side(KEYS, "train") is not None:
         if side(KEYS, split) is None:
             raise _no_test_part(path)
-        return side(KEYS, split), side(LABELS, split), known
+        train = side(LABELS, "train")
+        labels = side(LABELS, split)
+        return parted(side(KEYS, split), labels, labels if train is None else train)
     if split == "test" and not own:
         raise _no_test_part(path)
     found = [name for name in KEYS if name in named] or (list(named) if len(named) == 1 else [])
@@ -125,7 +147,8 @@ def _sides(path, arrays, split, own):
         raise damaged(
             path, f"an array called {', '.join(KEYS)} or x_train", ", ".join(arrays) or "none", "rename it"
         )
-    return named[found[0]], next((named[name] for name in LABELS if name in named), None), known
+    labels = next((named[name] for name in LABELS if name in named), None)
+    return parted(named[found[0]], labels, labels)
 
 
 def load_npz(path):
@@ -144,82 +167,3 @@ def load_npz(path):
         raise
     except Exception as error:  # zipfile and numpy raise many types for damaged files
         raise damaged(path, "whole arrays", f"{type(error).__name__}: {error}") from error
-
-
-def numbered(words):
-    """(labels (N,) int64, classes) of N words. Classes are in natural order: 2 before 10, a2 before a10."""
-    signed = all(re.fullmatch(r"-?[0-9]+", word) for word in words)
-    classes = tuple(sorted(set(words), key=int if signed else natural))
-    places = {word: k for k, word in enumerate(classes)}
-    return np.array([places[word] for word in words], np.int64), classes
-
-
-def _parse(path):
-    """The table in a text file: samples (N, F) float64, labels, classes."""
-    try:
-        with opened(path) as file:
-            unpacked = gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file
-            data = unpacked.read(MOST + 1)
-        if len(data) > MOST:
-            raise damaged(path, f"at most {MOST:,} bytes of text", "more", "make a smaller file")
-        text = data.decode("utf-8-sig")
-        first = text.lstrip().partition("\n")[0]
-        mark = max("\t;, ", key=lambda mark: (mark != " " and mark in first, first.count(mark)))
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True, strict=True)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, csv.Error, zipfile.zlib.error) as error:
-        raise damaged(path, "a table as UTF-8 text", f"{type(error).__name__}: {error}") from error
-    head = lines[0][1] if lines else []
-    known = [name.lower() in LABEL_COLUMNS for name in head]
-    if any(known) or not any(_number(cell) is not None for cell in head):
-        names, lines = [name or f"Unnamed: {k}" for k, name in enumerate(head)], lines[1:]
-    else:
-        names = [f"column {k + 1}" for k in range(len(head))]
-    if not lines:
-        raise damaged(path, "a table with rows of numbers", "no rows", "check that it is the right file")
-    for line, row in lines:
-        if len(row) != len(names):
-            raise damaged(f"{path}, line {line}", f"{len(names)} cells", f"{len(row)}", "repair this line")
-    return _columns(path, names, lines)
-
-
-def _columns(path, names, lines):
-    numbers = [[_number(row[k]) for _, row in lines] for k in range(len(names))]
-    words = [k for k, cells in enumerate(numbers) if cells.count(None) * 2 > len(cells)]
-    words = [k for k in words if any(row[k] for _, row in lines)]  # an empty column has no words
-    words = [k for k in words if not all(re.fullmatch(r"-?[0-9]+(,[0-9]+)+", row[k]) for _, row in lines)]
-    named = [
-        k
-        for k, name in enumerate(names)
-        if name.lower() in LABEL_COLUMNS
-        and (k in words or all(v is not None and v % 1 == 0 for v in numbers[k]))
-    ]
-    label = (named or words or [None])[0]
-    for k, name in enumerate(names):
-        for (line, row), value in zip(lines, numbers[k], strict=True):
-            if k == label and not row[k] or k != label and value is None:
-                got = repr(row[k]) if row[k] else "an empty cell"
-                expected = "a label" if k == label else "a finite number"
-                if re.fullmatch(r"-?[0-9]+,[0-9]+", row[k]):
-                    got += ", with a comma"
-                raise damaged(f"{path}, line {line}, column {name!r}", expected, got, ADVICE)
-    index = names[0] == "Unnamed: 0" and numbers[0] == list(range(len(lines))) and len(names) > 1
-    if index:
-        warnings.warn(
-            f"{path}: the first column numbers the rows, as pandas writes it; it is left out", stacklevel=4
-        )
-    x = np.array([cells for k, cells in enumerate(numbers) if k != label and not (index and k == 0)]).T
-    if x.size == 0:
-        raise damaged(path, "a column of numbers", "labels alone", "add the samples to the table")
-    if label is None:
-        return x, None, ()
-    whole = label not in words
-    return x, *numbered([str(int(float(row[label]))) if whole else row[label] for _, row in lines])
-
-
-def _number(cell):
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in cell else None

@@ -53,12 +53,13 @@ def grid(images, columns, names=()):
 
 
 @drawn
-def points(real, fake, title=""):
+def points(real, fake, title="", names=None):
     """Draw the samples `fake` (M, ...) over the data `real` (N, ...). Returns a Pillow image.
 
     Rows of one number become two histograms. Of rows of more than two numbers the first two are drawn, and
     the labels of the axes say so. The range of the axes depends on the data only, so that pictures of several
-    steps have equal axes. Raises ValueError if real and fake rows differ in length.
+    steps have equal axes. names are those of the columns; None: x_1, x_2. Raises ValueError if real and fake
+    rows differ in length.
     """
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     if real.shape[1] != fake.shape[1]:
@@ -66,6 +67,7 @@ def points(real, fake, title=""):
             f"points: expected real and fake rows of one length, got {real.shape[1]} and {fake.shape[1]}"
         )
     figure, (axes,) = figure_of(1, (5, 5))
+    names = [_lines(name) for name in names[:2]] if names else ["$x_1$", "$x_2$"]
     low, high = real[:, :2].min(axis=0), real[:, :2].max(axis=0)
     side = 0.1 * max(1e-6, *(high - low))
     alike = max(high - low) < 5 * min(high - low)  # columns of one unit have one scale
@@ -77,7 +79,7 @@ def points(real, fake, title=""):
             axes.hist(
                 x[:, 0], edges, weights=np.full(len(x), 1 / len(x)), color=color, alpha=0.6, label=label
             )
-        axes.set(xlabel="$x_1$", ylabel="share of the rows")
+        axes.set(xlabel=names[0], ylabel="share of the rows")
         axes.legend(loc="upper right")
         return render(figure)
     dots(axes, real[:, :2], 3, REAL, "data")
@@ -86,8 +88,8 @@ def points(real, fake, title=""):
     axes.set(
         xlim=(low[0] - sides[0], high[0] + sides[0]),
         ylim=(low[1] - sides[1], high[1] + sides[1]),
-        xlabel=f"$x_1${more}",
-        ylabel=f"$x_2${more}",
+        xlabel=f"{names[0]}{more}",
+        ylabel=f"{names[1]}{more}",
         aspect="equal" if alike else "auto",
     )
     axes.legend(loc="upper right", markerscale=3)

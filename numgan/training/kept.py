@@ -1,6 +1,7 @@
 """The traces of its training data that a run keeps: a fingerprint, and some real rows.
 
     config.json    "data": the fingerprint: size, type and hashes of every column
+                   "column_names": the names of the columns of a table, which are no part of the fingerprint
     data.npz       some rows of every column, chosen by the run's seed
 
 So a run draws samples and is examined without its training data. A moved or renamed data set is recognised,
@@ -31,7 +32,7 @@ TYPES = tuple(
     sorted({np.dtype(code).newbyteorder(order).str for code in "?bhilqBHILQefdg" for order in "<>"})
 )
 COLUMN = Record({"rows": Whole(1), "shape": Each(Whole()), "type": Choice(TYPES), "parts": Each(Text(16))})
-UNITS = {"shift": Each(Real()), "scale": Each(Real())}  # of standardised rows
+UNITS = {"shift": Each(Real()), "scale": Each(Real())}  # of standardised rows; flat, for rows of any shape
 FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)}, UNITS)
 
 
@@ -66,7 +67,7 @@ def fingerprint(dataset):
         for name, column in dataset.columns.items()
     }
     units = {name: getattr(dataset, name, None) for name in UNITS}
-    units = {name: array.tolist() for name, array in units.items() if array is not None}
+    units = {name: array.reshape(-1).tolist() for name, array in units.items() if array is not None}
     return {"classes": _of_classes(dataset.classes), "columns": columns} | units
 
 
@@ -217,7 +218,9 @@ def _built(arrays, config):
     name, source = f"{len(next(iter(arrays.values()))):,} rows kept in the run", config["source"]
     others = {word: array for word, array in arrays.items() if word not in ("x", "labels")}
     if "x" in arrays and len({len(array) for array in arrays.values()}) == 1:
-        units = {word: np.array(config["data"][word]) for word in UNITS if word in config["data"]}
+        shape, about = arrays["x"].shape[1:], config["data"]
+        units = {word: np.reshape(about[word], shape).astype(float) for word in UNITS if word in about}
+        units["column_names"] = config.get("column_names")
         classes = tuple(config["classes"])
         return Dataset(name, arrays["x"], arrays.get("labels"), classes, source, others, **units)
     return Unpaired(name, **{word: Dataset(word, array) for word, array in arrays.items()})

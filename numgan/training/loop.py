@@ -193,7 +193,10 @@ def _begun(system, dataset, plan, recipe):
         "optimizers": _optimizers(system, plan.steps),
         "versions": runs.environment(),
     }
+    if getattr(dataset, "column_names", None):  # an Unpaired set has none
+        config["column_names"] = list(dataset.column_names)
     runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
+    runs.config_text(config)
     return config
 
 

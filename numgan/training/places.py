@@ -9,6 +9,7 @@ from .. import data
 from ..core.errors import NoTestPart
 from ..core.files import path_of, text_of
 from ..data.points import POINTS
+from ..data.tables import table_in
 
 WORDS = ("data", "folder", "test")  # the fields of a Recipe that name places; a resumed run may have new ones
 
@@ -39,9 +40,17 @@ def is_folder(place):
     return place not in data.names() and os.path.isdir(path_of(place))
 
 
+def is_file(place):
+    """Whether the data in a place are a file of rows or arrays, or a folder that holds one such file."""
+    if place in data.names():
+        return False
+    path = path_of(place)
+    return os.path.isfile(path) or os.path.isdir(path) and table_in(path) is not None
+
+
 def holds_pictures(place):
     """Whether the data in a place are pictures: those of folders and of all sets but the sets of points."""
-    return place not in POINTS and not os.path.isfile(path_of(place))
+    return place not in POINTS and not is_file(place)
 
 
 def place_of(recipe, split):
@@ -64,10 +73,11 @@ def read(recipe, split="train", **size):
     Raises NoTestPart if there are no test data, and the errors of `place_of`, `data.load`, `data.hold_out`.
     """
     part = _part(recipe, split, size)
-    if recipe.data in data.names() or not os.path.isfile(path_of(recipe.data)) or part.is_images:
+    if not is_file(recipe.data):
         return part
     train = part if split == "train" else _part(recipe, "train", size)
-    return data.standardised(part, train)  # the columns of a table may have any units
+    part = data.matched(part, train) if split == "test" else part
+    return part if part.is_images else data.standardised(part, train)  # the columns may have any units
 
 
 def _part(recipe, split, size):

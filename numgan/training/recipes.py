@@ -16,6 +16,7 @@ from ..core.arguments import is_integer
 from ..core.errors import NoTestPart
 from ..core.fields import Choice, Each, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..data.dataset import expect_data
+from ..data.pixel_columns import hint
 from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS, expect_roles
@@ -228,7 +229,11 @@ class Recipe:
         labels, shape = dataset.labels, tuple(dataset.sample_shape)
         classes = 0 if labels is None else len(dataset.classes) or int(labels.max()) + 1
         if self.preset is None:
-            preset = systems.preset_for(self.system, shape, labelled=classes > 0)
+            try:
+                preset = systems.preset_for(self.system, shape, labelled=classes > 0)
+            except ValueError as error:
+                how = hint(shape)
+                raise ValueError(f"{error}; {how}") if how else error from None
             own = systems.build(self.system, preset, systems.NARROW)
             adapts = systems.adapts_to(self.system, preset)
         other = follows and shape != own.sample_shape and len(shape) == len(own.sample_shape)
@@ -244,44 +249,15 @@ class Recipe:
     def test_part(self, like):
         """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
 
-        Raises ValueError for rows of another shape or for a class that `like` does not have. Warns if the
-        data in `test` lack the labels or a class of `like`. If `like` has no labels, the test part has none.
+        Raises the errors of `data.matched`. Warns if the data in `test` lack the labels or a class of `like`.
         """
         try:
-            test = self.load("test")
+            test = data.matched(self.load("test"), like)
         except NoTestPart:
             return None
-        if test.sample_shape != like.sample_shape:
-            raise ValueError(
-                f"test data: expected rows of shape {like.sample_shape}, as in {like.name}, got "
-                f"{test.sample_shape} from {test.name}"
-            )
-        if like.labels is None:
-            return replace(test, labels=None, classes=())
-        if test.labels is None and self.test:
-            warnings.warn(
-                f"test data: {test.name} has no labels, and the training data have; put pictures into a "
-                "sub-folder for each class",
-                stacklevel=2,
-            )
-        if test.labels is None or not test.classes:
-            return test
-        there = {word: k for k, word in enumerate(like.classes)}
-        used = [test.classes[k] for k in np.unique(test.labels)]
-        if other := [word for word in used if word not in there]:
-            raise ValueError(
-                f"test data: expected the classes {', '.join(like.classes)}, as in {like.name}, got "
-                f"{other[0]!r} in {test.name}; rename or remove it"
-            )
-        missing = [word for word in like.classes if word not in used]
-        if missing and self.test:
-            warnings.warn(
-                f"test data: {test.name} has no row of the class {', '.join(map(repr, missing[:10]))}, which "
-                "the training data have",
-                stacklevel=2,
-            )
-        labels = np.array([there.get(word, 0) for word in test.classes])[test.labels]
-        return replace(test, labels=labels, classes=like.classes)
+        if self.test:
+            _warn_of_lacks(test, like)
+        return test
 
 
 @dataclass(frozen=True)
@@ -329,6 +305,21 @@ class Plan:
                 f"got {plan['batch_size']}"
             )
         return Plan(**plan)
+
+
+def _warn_of_lacks(test, like):
+    """Warn if the test data, a Dataset, have no labels or no row of some class of the training data `like`."""
+    if like.labels is None:
+        return
+    if test.labels is None:
+        lack = "no labels, and the training data have; put pictures into a sub-folder for each class"
+    else:
+        used = set(np.unique(test.labels))
+        missing = [word for k, word in enumerate(like.classes) if k not in used]
+        names = ", ".join(map(repr, missing[:10]))
+        lack = missing and f"no row of the class {names}, which the training data have"
+    if lack:
+        warnings.warn(f"test data: {test.name} has {lack}", stacklevel=3)
 
 
 RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved recipe and plan in config.json

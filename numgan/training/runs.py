@@ -60,6 +60,7 @@ CONFIG = Record(
     },
     {
         "usual_steps": Whole(1),
+        "column_names": Each(Text()),
         "resumed": Each(Record({"step": Whole(), "versions": VERSIONS})),
         "diverged": Text(LIMIT),
     },
@@ -180,12 +181,22 @@ def alone(folder, wait=None):
 def write_config(folder, config):
     """Write the dict `config` to the run's config.json, in place of an older one.
 
+    Raises the errors of `config_text`.
+    """
+    text = config_text(config)
+    with files.replacing(Path(folder, "config.json")) as file:
+        file.write(text)
+
+
+def config_text(config):
+    """The bytes of a config.json with the dict `config`.
+
     Raises ValueError if numgan could not read it again, because it has more than LIMIT bytes.
     """
     text = (json.dumps(config, indent=2) + "\n").encode()
-    _expect_short(text, "config.json", "use fewer or shorter names of classes and networks")
-    with files.replacing(Path(folder, "config.json")) as file:
-        file.write(text)
+    advice = "use fewer or shorter names of classes, columns and networks, or smaller rows of numbers"
+    _expect_short(text, "config.json", advice)
+    return text
 
 
 def _expect_short(text, what, advice):

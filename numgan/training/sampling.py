@@ -140,7 +140,9 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):
-        return plot.points(in_units(sampler.dataset, like[:2000]), in_units(sampler.dataset, x), title)
+        real, fake = in_units(sampler.dataset, like[:2000]), in_units(sampler.dataset, x)
+        heads = getattr(sampler.dataset, "column_names", None)  # an Unpaired set has none
+        return plot.points(real, fake, title, **({"names": heads} if heads else {}))
     images = to_bytes(x, system.pixels)
     given = [to_bytes(column, system.pixels) for column in batch.values() if column.shape == x.shape]
     if given:

@@ -308,7 +308,7 @@ class Plan:
 
 
 def _warn_of_lacks(test, like):
-    """Warn if the test data, a Dataset, have no labels or no row of some class of the training data `like`."""
+    """Warn if the Dataset `test` has no labels, or no row of a class of the training data `like`."""
     if like.labels is None:
         return
     if test.labels is None:

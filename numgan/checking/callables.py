@@ -9,6 +9,7 @@ from inspect import Parameter, signature
 import numpy as np
 
 from .arrays import leaves, same
+from .differences import largest
 from .report import failure
 
 ADVICE = "convert x to float64, because a difference quotient in float32 has two correct digits"
@@ -70,6 +71,11 @@ def paths(x, path="x"):
 def expect_float64(arrays):
     """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
     for _, array in leaves(arrays):
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                "gradcheck: expected x as an array without a mask, got a masked array; give x.data, or "
+                "x.compressed() for the entries without a mask"
+            )
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             got = getattr(array, "dtype", type(array).__name__)
             raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {ADVICE}")
@@ -126,12 +132,21 @@ class Function:
             )
 
     def rounds_its_input(self, arrays, rng):
-        """Whether moves of x by 1e-11 never change f, and moves by 1e-6 do: then f computes in float32."""
+        """Whether f computes in float32: it does not change in moves of x by 1e-11, and jumps in larger ones.
+
+        A smooth f whose change is below the digits of float64 does not jump: near a minimum, or beside a
+        large constant. So the change in moves by 1e-6 must be visible in moves by 1e-11 if f is a line, and
+        that in moves by 1e-7 must be more than the hundredth part that a parabola gives.
+        """
         here = self(arrays)
-        small, large = (
-            [not same(here, self(_moved(arrays, rng, size))) for _ in range(4)] for size in (1e-11, 1e-6)
-        )
-        return not any(small) and any(large)
+        state = rng.bit_generator.state
+
+        def change(size):
+            rng.bit_generator.state = state  # the same directions for each size
+            return max(largest(self(_moved(arrays, rng, size)) - here) for _ in range(4))
+
+        small, middle, large = map(change, (1e-11, 1e-7, 1e-6))
+        return small == 0 and middle > large / 50 and large > 1e-9 * largest(here)
 
 
 def value_of(y, name):

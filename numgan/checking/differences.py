@@ -27,14 +27,14 @@ import numpy as np
 
 from ..layers import record_kinks
 from .arrays import leaves, real, shifted
-from .constant import hidden_by_rounding, is_constant, is_zero_by_cancelling
+from .constant import EPSILON, hidden_by_rounding, is_constant, is_zero_by_cancelling
 from .explain import explain, explain_projections
 from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
 
 RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
 ENOUGH = RTOL / 20  # if a quotient agrees up to this relative error, no other quotient is tried
-QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5)
+QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5, 1e-6, 1e-7, 1e-8)
 DIRECTIONS = 3  # random projections of a block in fast mode
 ROUNDING = 1e-10  # an array counts as zero up to this fraction of the whole gradient
 LOCATE = 1000  # in a wrong block of at most 1000 entries, every entry is measured for the message
@@ -118,7 +118,8 @@ def has_kink(f):
         if above != here or below != here:
             return False  # a layer reports a kink here, and `difference_quotients` avoids reported kinks
         jumps.append(np.abs(up - 2 * middle + down).max() / h)
-    return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7)
+    rounding = 32 * EPSILON * largest(middle) / 1e-6
+    return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7, rounding)
 
 
 @dataclass
@@ -191,33 +192,40 @@ class Block:
         estimates[i] yields more careful estimates of numeric[i]; the one nearest to analytic[i] is taken. The
         largest disagreement comes first. Stop after three numbers for which no estimate agrees: then the
         gradient is wrong.
+
+        A bad estimate can be far too large. So the size of the gradient, to which a disagreement is compared,
+        is that of the analytic one until the numeric one is smaller.
         """
-        own, lost = largest(numeric), 0
+        lost = 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)
         for i in np.argsort(-gaps, kind="stable"):
+            own = min(largest(analytic), np.nan_to_num(largest(numeric), nan=np.inf))
             if gaps[i] <= ENOUGH * own or lost == 3:
                 break
             for estimate in estimates[i]:
-                if abs(analytic[i] - estimate.sum()) < abs(analytic[i] - numeric[i]):
+                if not abs(analytic[i] - estimate.sum()) >= abs(analytic[i] - numeric[i]):
                     numeric[i] = estimate.sum()
                 if abs(analytic[i] - numeric[i]) <= ENOUGH * own:
                     break
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
 
-def input_blocks(x, gradients, value):
+def input_blocks(x, gradients, value, scaled=False):
     """A list with a Block for each array of the input x that holds floats and is not empty.
 
     x           an array, or a tuple of arrays
     gradients   the gradients with respect to x, in the form of x
     value       the function under test is the sum of the entries of value(x)
+    scaled      whether difference quotients move an array in units of its own scale, and not in units of 1
     """
 
     def block(path, array, gradient):
         def moved(offset):
             return value(shifted(x, path, offset))
 
-        return Block(f"gradient of x{path}", np.asarray(gradient, np.float64), moved, size=scale_of(array))
+        size = scale_of(array)
+        unit = size if scaled else 1.0
+        return Block(f"gradient of x{path}", np.asarray(gradient, np.float64), moved, unit, size)
 
     return [
         block(path, array, gradient)

@@ -8,6 +8,7 @@ from ..core.underflow import may_underflow
 from .arrays import leaves, mapped, shifted
 from .callables import Function, as_tuple, expect_float64, in_form, names_of_arguments, paths
 from .differences import compare, input_blocks
+from .points import scale_of
 from .report import Report, Subject, failure
 
 
@@ -97,10 +98,11 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
         )
     errors = []
     for reading in _readings(function, arrays, y, df, rng):
-        try:
-            return _compared(function, arrays, *reading(), slow, seed, rng)
-        except (GradientError, TypeError, ValueError, LookupError, AttributeError) as error:
-            errors.append(error)
+        for scaled in (False, True) if _is_small_or_large(arrays) else (False,):
+            try:
+                return _compared(function, arrays, *reading(), slow, seed, rng, scaled)
+            except (GradientError, TypeError, ValueError, LookupError, AttributeError) as error:
+                errors.append(error)
     if function.rounds_its_input(arrays, rng):
         raise failure(
             f"{subject}: moves of x by 1e-11 never change the function, and moves by 1e-6 do: it computes in "
@@ -109,13 +111,21 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
     raise next((error for error in errors if isinstance(error, GradientError)), errors[0])
 
 
-def _compared(function, arrays, weights, gradient, note, slow, seed, rng):
-    """The Report of one comparison: gradient is that of sum(weights * f) at x."""
+def _is_small_or_large(arrays):
+    """Whether an array has a scale far from 1. Then quotients are tried in units of this scale, too."""
+    return any(not 0.1 <= scale_of(array) <= 10 for _, array in leaves(arrays))
+
+
+def _compared(function, arrays, weights, gradient, note, slow, seed, rng, scaled):
+    """The Report of one comparison: gradient is that of sum(weights * f) at x.
+
+    scaled   whether the difference quotients move each array in units of its own scale
+    """
     expected = [array.shape for _, array in leaves(arrays)]
     got = [np.shape(array) for _, array in leaves(gradient)]
     if expected != got:
         raise failure(f"{function.name}: expected gradients of shape {expected}, got {got}")
-    blocks = input_blocks(arrays, gradient, lambda moved: weights * function(moved))
+    blocks = input_blocks(arrays, gradient, lambda moved: weights * function(moved), scaled)
     for block, path in zip(blocks, _filled_paths(function.x, arrays)):
         block.name = f"gradient of {path}"
     batch = next((len(array) for _, array in leaves(arrays) if array.ndim), 1)

@@ -341,11 +341,11 @@ FIRST_ORDER = [
     keeps_float32,
 ]
 SECOND_ORDER = [
+    pure_tangents,
     dot_test,
     tangent_forward,
     tangent_backward,
     no_tangent_is_zero,
-    pure_tangents,
     frozen_tangents,
 ]
 SLOW = {dx, parameters}

@@ -185,7 +185,12 @@ def weights_are_parameters(point):
         kept = any(np.may_share_memory(array, other) for other in given)  # a pass has stored p or x
         if kept or not array.size or not array.ndim or not _moves_y(point, array):
             continue
-        names = re.findall(r"\w+", path)[1:]
+        names, path = re.findall(r"\w+", path)[1:], path if len(path) < 60 else f"{path[:50]}...]"
+        if any(same(array, y) for _, y in leaves(point.y)):
+            raise failure(
+                f"{point.subject}: {path} keeps y of a former pass, and a later pass takes it from there; "
+                "compute y in every pass, and keep no value on the layer"
+            )
         constant = any(CONSTANTS.match(word) for word in names) or not array.flags.writeable
         named = any(WEIGHTS.match(word) for word in names)
         drawn = array.ndim > 1 and len(np.unique(np.abs(array))) == array.size > 1

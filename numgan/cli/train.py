@@ -91,6 +91,8 @@ def train_command(args):
     recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
+    if recipe.test:
+        recipe.test_part(dataset)  # a fault of these data is told now, and not after the training
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
     if args.epochs:

@@ -119,8 +119,8 @@ class Recipe:
     def placed(self):
         """A copy of the recipe with absolute paths.
 
-        Raises ValueError if `data` is neither a known name nor a file or folder, or if there are both test
-        data and a share to hold out.
+        Raises ValueError if `data` is neither a known name nor a file or folder, if there are both test data
+        and a share to hold out, or if the test data are the training data.
         """
         recipe = self
         if recipe.data not in data.names():
@@ -136,6 +136,11 @@ class Recipe:
         if recipe.test is not None and recipe.hold_out is not None:
             raise ValueError("test: expected either --test or --hold-out, got both; leave one of them out")
         recipe = replace(recipe, test=recipe.test and _from_anywhere(recipe.test))
+        if recipe.test is not None and recipe.test == recipe.data:
+            raise ValueError(
+                f"test: expected data that are held out, got the training data {recipe.data}; give other rows, "
+                "or keep a share of these back with --hold-out"
+            )
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):

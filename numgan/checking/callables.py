@@ -71,14 +71,14 @@ def paths(x, path="x"):
 def expect_float64(arrays):
     """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
     for _, array in leaves(arrays):
-        if isinstance(array, np.ma.MaskedArray):
+        if isinstance(array, (np.ma.MaskedArray, np.matrix)):
             raise TypeError(
-                "gradcheck: expected x as an array without a mask, got a masked array; give x.data, or "
-                "x.compressed() for the entries without a mask"
+                f"gradcheck: expected x as a plain array, got a {type(array).__name__}; give np.asarray(x)"
             )
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             got = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {ADVICE}")
+            advice = ADVICE if hasattr(array, "dtype") else "give an array, a number, or a tuple of these"
+            raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {advice}")
 
 
 class Function:
@@ -91,6 +91,8 @@ class Function:
     """
 
     def __init__(self, f, x, name, gradient=False):
+        if not callable(f):
+            raise TypeError(f"gradcheck: expected f as a function of x, got {type(f).__name__}; give f first")
         self.f, self.x, self.name, self.gradient = f, x, name, gradient
         self.spread = is_group(x) and len(x) > 1 and _required(f) == len(x)
 

@@ -81,6 +81,7 @@ def _functions(loss, target):
             if isinstance(loss, SoftmaxCrossEntropy)
             else stream(0, "target").standard_normal((5, 3))
         )
+    target = np.asarray(target)
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
     tangent = (lambda y, ty: loss.tangent(y, ty, target)) if hasattr(loss, "tangent") else None
     return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]

@@ -277,7 +277,10 @@ def test_wrong_code_fails_and_the_message_names_the_cause(name, slow):
     [
         (lambda x: x.sum(), X.astype("f"), X, TypeError, "expected x as float64 arrays, got float32"),
         (lambda x: x.sum(), np.arange(3), X, TypeError, "expected x as float64 arrays, got int64"),
-        (lambda x: x.sum(), np.ma.masked_array(X, X > 0), X, TypeError, "got a masked array; give x.data"),
+        (lambda x: x.sum(), np.ma.masked_array(X, X > 0), X, TypeError, "got a MaskedArray; give np.asarray"),
+        (X, X, X, TypeError, "expected f as a function of x, got ndarray"),
+        (X, lambda x: x.sum(), X, TypeError, "got function; give an array, a number"),
+        (lambda x: (x**2).sum(), X, 2 * X + 1j, GradientError, "got complex ones; take its .real"),
         (lambda x: x.sum(), "x", X, TypeError, "expected x as float64 arrays, got str"),
         (lambda x: np.float32(x.sum()), X, X, TypeError, "f to return float64, got float32"),
         (lambda x: None, X, X, TypeError, "return a number or an array of floats, got None"),
@@ -335,3 +338,15 @@ def test_the_numeric_gradient_uses_the_step_it_is_given():
 def test_arguments_of_numeric_gradient(f, x, error, words):
     with pytest.raises(error, match=words):
         numeric_gradient(f, x)
+
+
+@pytest.mark.parametrize("h", [0, -1e-5, np.nan, np.inf, "1e-5", None])
+def test_a_useless_step_is_refused(h):
+    with pytest.raises(ValueError, match="expected h as a number above 0"):
+        numeric_gradient(lambda x: x**2, 3.0, h=h)
+
+
+def test_a_step_that_is_lost_beside_x_is_refused():
+    with pytest.raises(ValueError, match="not lost beside .* 1e.16, got 1e-05; give h such as 1e.11"):
+        numeric_gradient(lambda x: (x**2).sum(), np.array([1e16, 2]))
+    assert numeric_gradient(lambda x: x**2, 1e16, h=1e11) == pytest.approx(2e16)

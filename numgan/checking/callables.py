@@ -9,6 +9,7 @@ from inspect import Parameter, signature
 import numpy as np
 
 from .arrays import leaves, same
+from .differences import largest
 from .report import failure
 
 ADVICE = "convert x to float64, because a difference quotient in float32 has two correct digits"
@@ -70,9 +71,14 @@ def paths(x, path="x"):
 def expect_float64(arrays):
     """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
     for _, array in leaves(arrays):
+        if isinstance(array, (np.ma.MaskedArray, np.matrix)):
+            raise TypeError(
+                f"gradcheck: expected x as a plain array, got a {type(array).__name__}; give np.asarray(x)"
+            )
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             got = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {ADVICE}")
+            advice = ADVICE if hasattr(array, "dtype") else "give an array, a number, or a tuple of these"
+            raise TypeError(f"gradcheck: expected x as float64 arrays, got {got}; {advice}")
 
 
 class Function:
@@ -85,6 +91,8 @@ class Function:
     """
 
     def __init__(self, f, x, name, gradient=False):
+        if not callable(f):
+            raise TypeError(f"gradcheck: expected f as a function of x, got {type(f).__name__}; give f first")
         self.f, self.x, self.name, self.gradient = f, x, name, gradient
         self.spread = is_group(x) and len(x) > 1 and _required(f) == len(x)
 
@@ -126,22 +134,21 @@ class Function:
             )
 
     def rounds_its_input(self, arrays, rng):
-        """Whether moves of x by 1e-11 never change f, and moves by 1e-6 do: then f computes in float32."""
-        here = self(arrays)
-        small, large = (
-            [not same(here, self(_moved(arrays, rng, size))) for _ in range(4)] for size in (1e-11, 1e-6)
-        )
-        return not any(small) and any(large)
+        """Whether f computes in float32: it does not change in moves of x by 1e-11, and jumps in larger ones.
 
-    def drowns_its_changes(self, arrays, rng):
-        """Whether f is so large beside its changes that rounding in float64 hides its difference quotients.
-
-        The moves are a hundredth of x. A change of a few roundings is no change of f.
+        A smooth f whose change is below the digits of float64 does not jump: near a minimum, or beside a
+        large constant. So the change in moves by 1e-6 must be visible in moves by 1e-11 if f is a line, and
+        that in moves by 1e-7 must be more than the hundredth part that a parabola gives.
         """
         here = self(arrays)
-        change = max(np.abs(self(_moved(arrays, rng, 1e-2)) - here).max(initial=0) for _ in range(4))
-        rounding = np.finfo(np.float64).eps * np.abs(here).max(initial=0)
-        return bool(16 * rounding < change < 1e7 * rounding)
+        state = rng.bit_generator.state
+
+        def change(size):
+            rng.bit_generator.state = state  # the same directions for each size
+            return max(largest(self(_moved(arrays, rng, size)) - here) for _ in range(4))
+
+        small, middle, large = map(change, (1e-11, 1e-7, 1e-6))
+        return small == 0 and middle > large / 50 and large > 1e-9 * largest(here)
 
 
 def value_of(y, name):

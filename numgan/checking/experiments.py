@@ -16,7 +16,7 @@ import numpy as np
 from ..core.errors import GradientError
 from ..core.randomness import stream
 from ..layers import Pass
-from .arrays import mapped, real
+from .arrays import flat, mapped, real
 from .report import BadPoint, failure
 
 LARGE = 20_000  # no experiments with more entries of x and parameters: they would take long
@@ -74,7 +74,7 @@ def observations(point, check, means=True):
     if _passes(point, check, Experiment("", "")) is not False:
         return ""  # the check fails at this one point only: nothing can be compared
     for experiments in (ON_SIZE, ON_ARGUMENTS, ON_DY, *(ON_MEANS if means else ())):
-        made = [experiment for experiment in experiments if _passes(point, check, experiment)]
+        made = [experiment for experiment in experiments if _passes(point, check, experiment, alive=means)]
         if made:
             break
     lines = [f"  observed:   right {experiment.condition}, wrong at a random point" for experiment in made]
@@ -107,10 +107,13 @@ def _arrays(x):
     return x if isinstance(x, tuple) else (x,)
 
 
-def _passes(point, check, experiment):
+def _passes(point, check, experiment, alive=False):
     """Whether the check passes under the condition, at two random points.
 
     None if the condition does not apply to the layer, or if the check cannot decide.
+
+    alive   whether dx must not vanish. BatchNorm of one sample has the gradient zero, and many wrong passes
+            have it too, so it shows nothing
     """
     passed = 0
     for attempt in range(TRIED):
@@ -121,6 +124,8 @@ def _passes(point, check, experiment):
                 if other is None:
                     return None
                 check(other)
+            if alive and _vanishes(other, point):
+                return None
             passed += 1
         except BadPoint:
             continue
@@ -131,6 +136,12 @@ def _passes(point, check, experiment):
         if passed == 2:
             return True
     return None
+
+
+def _vanishes(point, ordinary):
+    """Whether the gradient with respect to x is zero up to rounding errors, and is not at the other Point."""
+    here, there = (np.abs(flat(at.gradients[0], like=at.x)).max(initial=0) for at in (point, ordinary))
+    return here <= 1e-10 * there > 0
 
 
 def _changed(point, experiment, rng):
@@ -270,6 +281,9 @@ def _no_border(point, rng):
 def _projected(axes, centred, orthogonal):
     """A change of dy: over the axes axes(ndim) it gets mean 0 (centred) and is made orthogonal to y.
 
+    centred      whether dy gets mean 0; None: dy and y keep their means, as for a norm without a mean
+    orthogonal   whether dy is made orthogonal to y minus its mean
+
     Parameters with one axis become ones before, so that dy is also the derivative with respect to the
     normalised values.
     """
@@ -280,10 +294,10 @@ def _projected(axes, centred, orthogonal):
         over = axes(point.y.ndim)
         if not over or np.prod([point.y.shape[axis] for axis in over]) < 4:
             return False
-        y = point.y - point.y.mean(axis=over, keepdims=True)
+        y = point.y if centred is None else point.y - point.y.mean(axis=over, keepdims=True)
         for name in ("dy", "tdy"):
             d = getattr(point, name)
-            mean = d.mean(axis=over, keepdims=True)
+            mean = 0 if centred is None else d.mean(axis=over, keepdims=True)
             d = d - mean
             if orthogonal:
                 d = d - y * (d * y).sum(axis=over, keepdims=True) / (y * y).sum(axis=over, keepdims=True)
@@ -345,7 +359,8 @@ ON_ARGUMENTS = [
     Experiment("if x is negative", "the pass is wrong for positive x", _sided(-1)),
     Experiment(
         "if parameters with one axis (gain) are one",
-        "a factor (gain): it is missing, or there once too often",
+        "a parameter with one axis, such as a gain or a bias: it is missing, is there once too often, or "
+        "acts along a wrong axis",
         _gains_are_one,
     ),
     Experiment(
@@ -378,6 +393,12 @@ ON_MEANS = [
             "is orthogonal to y - mean y",
             "the term through the variance is missing, or has a wrong factor",
             False,
+            True,
+        ),
+        (
+            "is orthogonal to y",
+            "the sum or norm that divides is treated as a constant, or its term has a wrong factor",
+            None,
             True,
         ),
         (

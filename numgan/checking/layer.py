@@ -21,6 +21,7 @@ from .arrays import filled, flat, leaves, mapped, moved, real, same
 from .differences import compare, compare_outputs, input_blocks, parameter_blocks
 from .experiments import explained
 from .frozen import frozen_no_weight_gradient, frozen_same_dx, need_dx
+from .functions import compare_scaled
 from .points import Case, Point, at_points
 from .purity import (
     computes_in_float64,
@@ -115,9 +116,9 @@ def dx(point, slow=True):
     slow=False compares random projections in place of every entry. If x holds integers only, nothing is
     compared and the note says so.
     """
-    blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
-    error, notes = compare(blocks, point.about, point.rng("directions"), slow)
-    return error, notes if blocks else "x is integer"
+    blocks = partial(input_blocks, point.x, filled(point.gradients[0], point.x), point.weighted)
+    error, notes = compare_scaled(blocks, point.x, point.about, point.rng("directions"), slow)
+    return error, notes if blocks() else "x is integer"
 
 
 def parameters(point, slow=True):
@@ -344,11 +345,11 @@ FIRST_ORDER = [
     keeps_float32,
 ]
 SECOND_ORDER = [
+    pure_tangents,
     dot_test,
     tangent_forward,
     tangent_backward,
     no_tangent_is_zero,
-    pure_tangents,
     frozen_tangents,
 ]
 SLOW = {dx, parameters}

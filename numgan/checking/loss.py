@@ -11,10 +11,12 @@ import numpy as np
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
-from .arrays import moved, normal
+from .arrays import copied, moved, normal, same
 from .differences import argument_block, compare, compare_outputs
+from .methods import kind
 from .points import outcome
-from .report import Report, Subject
+from .purity import NEAR, rough
+from .report import Report, Subject, failure
 
 
 @may_underflow
@@ -33,16 +35,19 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
               numbers (5, 3) otherwise
     slow      compare every entry of a derivative; False: a few random projections
 
-    Raises GradientError if a derivative or a tangent is wrong.
+    Raises GradientError if a derivative or a tangent is wrong, or if the loss returns no such pair, writes to
+    its arguments, gives two results for equal arguments, or computes in float32.
     """
-    report = Report(repr(loss))
+    subject = getattr(loss, "__name__", repr(loss)).replace("<lambda>", "loss")
+    report = Report(subject)
     for label, draw, derivative, tangent, skipped in _functions(loss, target):
         rng = partial(stream, seed, "check loss", label)
 
         def make(attempt):
             return draw(rng("logits", attempt))
 
-        about = Subject(repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(make(0)[0]))
+        _expect_pure(subject, derivative, skipped, make(0), rng("moves"))
+        about = Subject(subject, f"numgan.check_loss({subject}, seed={seed})", len(make(0)[0]))
         found = outcome(make, _derivative, derivative, skipped, about, rng, slow)
         report.add(f"{label}derivative", *found)
         if tangent:
@@ -76,6 +81,7 @@ def _functions(loss, target):
             if isinstance(loss, SoftmaxCrossEntropy)
             else stream(0, "target").standard_normal((5, 3))
         )
+    target = np.asarray(target)
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
     tangent = (lambda y, ty: loss.tangent(y, ty, target)) if hasattr(loss, "tangent") else None
     return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
@@ -83,6 +89,32 @@ def _functions(loss, target):
 
 def _logits(counts, rng):
     return tuple(2 * rng.standard_normal((n, 1)) for n in counts)
+
+
+def _expect_pure(subject, derivative, skipped, at, rng):
+    """Raise GradientError if the results of a loss have a wrong form, or the loss is not smooth."""
+    given = copied(at)
+    result = derivative(*given)
+    if not same(given, at):
+        raise failure(f"{subject} writes to its argument; make a new array instead")
+    if not isinstance(result, (tuple, list)) or len(result) < 2 or np.size(result[0]) != 1:
+        raise failure(f"{subject} must return (value, dy), a number and its derivative, got {kind(result)}")
+    for array, found in zip(at[skipped:], result[1:]):
+        if np.shape(found) != array.shape:
+            raise failure(f"{subject}: expected a derivative of shape {array.shape}, got {np.shape(found)}")
+    directions = normal(rng, at)
+    derivative(*moved(at, directions, 1.0))
+    if not same(copied(result), copied(derivative(*at))):
+        raise failure(
+            f"{subject} gives two results for equal arguments: it draws random numbers, or keeps a value "
+            "between its calls"
+        )
+    jump = rough(lambda k: np.ravel(derivative(*moved(at, directions, NEAR * k))[0]))
+    if jump:
+        raise failure(
+            f"{subject} loses digits, as if it computed in float32 somewhere: if its arguments move by 1e-7, "
+            f"its value jumps by {jump:.0e} of its size; keep the dtype of y"
+        )
 
 
 def _derivative(derivative, skipped, about, rng, slow, at):

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from ..core.arguments import positive
 from ..core.parameters import Parameters
 from ..core.randomness import stream
 from ..layers import Layer, Pass
@@ -152,6 +153,10 @@ class Case:
                 f"check_layer: expected a numgan.layers.Layer, got {self.layer!r}; derive your class from "
                 "Layer, and give an object of the class"
             )
+        positive(self.batch, "check_layer: batch")
+        given = [np.asarray(array) for _, array in leaves(self.x) if isinstance(array, np.ndarray)]
+        if not all(np.isfinite(array).all() for array in given if real(array)):
+            raise ValueError("check_layer: expected finite numbers in x, got inf or nan")
         if isinstance(self.x, (int, np.integer)):
             raise ValueError(
                 f"check_layer: expected x as an array or as a shape without the batch axis, got {self.x}; "

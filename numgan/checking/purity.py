@@ -29,9 +29,8 @@ ROUGH = 1e-11  # a bend of y above this fraction of y, which the next bends do n
 
 def forms(point):
     """Check that every pass returns a pair, and that dp of a frozen pass is one value and not several."""
-    point.run("backward", point.dy, point.cache)
-    point.run("backward", point.dy, point.cache, frozen=True)
-    point.run("backward", point.dy, point.cache, need_dx=False)
+    for words in ({}, {"frozen": True}, {"need_dx": False}):
+        point.run("backward", copied(point.dy), point.cache, **words)  # the pass may write to dy: see `pure`
 
 
 def pure(point):
@@ -42,6 +41,8 @@ def pure(point):
     pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
     first = pure_pass(point, "backward", point.dy, cache)
+    for frozen, need_dx in ((True, True), (False, False)):
+        pure_pass(point, "backward", point.dy, point.forward()[1], frozen, need_dx)
     if not same(first, point.run("backward", point.dy, cache)):
         raise failure(
             f"{point.subject}: backward called twice on one cache gives two results; it must not change "
@@ -184,7 +185,12 @@ def weights_are_parameters(point):
         kept = any(np.may_share_memory(array, other) for other in given)  # a pass has stored p or x
         if kept or not array.size or not array.ndim or not _moves_y(point, array):
             continue
-        names = re.findall(r"\w+", path)[1:]
+        names, path = re.findall(r"\w+", path)[1:], path if len(path) < 60 else f"{path[:50]}...]"
+        if any(same(array, y) for _, y in leaves(point.y)):
+            raise failure(
+                f"{point.subject}: {path} keeps y of a former pass, and a later pass takes it from there; "
+                "compute y in every pass, and keep no value on the layer"
+            )
         constant = any(CONSTANTS.match(word) for word in names) or not array.flags.writeable
         named = any(WEIGHTS.match(word) for word in names)
         drawn = array.ndim > 1 and len(np.unique(np.abs(array))) == array.size > 1

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from ..core.arguments import expect_type
+from ..core.arguments import expect_type, positive
 from ..core.errors import GradientError
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
@@ -47,6 +47,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
     if the system is not complete (see `expect_roles`), or an objective returns no Result.
     """
+    positive(real, "check_system: real")
+    positive(fake, "check_system: fake")
     expect_type("check_system: system", system, System, "a System, such as numgan.build makes")
     for _, stage in system.stages:
         where = f"{type(stage).__name__}.objectives()"

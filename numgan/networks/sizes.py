@@ -67,8 +67,9 @@ def levels_of(size):
 def advice(size):
     """The end of a message about pictures of a wrong size: which sizes are near, and how to get them."""
     first, second = nearest(size)
+    words = "the nearest sizes" if max(size) <= LARGEST else "sizes that train faster"
     return (
-        f"the nearest sizes are {first[0]} x {first[1]} and {second[0]} x {second[1]}: crop and resize the "
+        f"{words} are {first[0]} x {first[1]} and {second[0]} x {second[1]}: crop and resize the "
         f"pictures, with --size {first[0]}x{first[1]} or load(..., size={first})"
     )
 

@@ -25,7 +25,7 @@ def found(place, word, why=""):
     if not os.path.exists(path_of(place)):
         raise ValueError(
             f"{word}: expected one of {', '.join(data.names())}, a folder of pictures, or a file of rows, "
-            f"got {place!r}; name one with --{word}{why}"
+            f"got {place!r}; check the path, and name one with --{word}{why}"
         )
     return absolute(place)
 
@@ -92,6 +92,11 @@ def _part(recipe, split, size):
         try:
             return load(place, "test")
         except NoTestPart:  # then all of them are test data
+            if place == recipe.data:
+                raise ValueError(
+                    f"test: expected data that are held out, got the training data {place}; give other rows, "
+                    "or keep a share of these back with --hold-out"
+                ) from None
             return load(place, "train")
     folder = recipe.folder and path_of(recipe.folder)
     if recipe.hold_out is not None:

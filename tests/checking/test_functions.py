@@ -86,6 +86,18 @@ RIGHT = {
         X[:, :3],
         30 * cross_entropy(30 * X[:, :3])[1],
     ),
+    "small x": (lambda x: (x**3).sum(), 1e-6 * X, 3e-12 * X**2),
+    "a steep function of small x": (lambda x: np.exp(1e6 * x).sum(), 1e-6 * X, 1e6 * np.exp(X)),
+    "a logarithm of small x": (lambda x: np.log(x).sum(), 1e-6 * np.abs(X), 1e6 / np.abs(X)),
+    "a logarithm of one small entry": (lambda x: np.log(x).sum(), np.array([1e-6, 0.5]), np.array([1e6, 2])),
+    "small x beside 1": (lambda x: ((x + 1) ** 2).sum(), 1e-12 * X, np.full(X.shape, 2.0)),
+    "large x": (lambda x: (x**2).sum(), 1e6 * X, 2e6 * X),
+    "larger x": (lambda x: (x**2).sum(), 1e100 * X, 2e100 * X),
+    "a logarithm of large x": (lambda x: np.log(x).sum(), 1e8 * np.abs(X), 1e-8 / np.abs(X)),
+    "a wave of large x": (lambda x: np.sin(x).sum(), 1e6 * X, np.cos(1e6 * X)),
+    "log-sum-exp of large x": (log_sum_exp, 1e6 * X, (X == X.max()) * 1.0),
+    "a large constant and a small slope": (lambda x: 1e5 + x[0] + 1e-5 * x[1], B[:2], np.array([1, 1e-5])),
+    "a steep function": (lambda x: np.exp(100 * x).sum(), B, 100 * np.exp(100 * B)),
     # ---- functions of many kinds
     "log-sum-exp": (log_sum_exp, X, np.exp(X - log_sum_exp(X))),
     "sort": (lambda x: (np.sort(x) * [1, 2, 3, 4]).sum(), X, np.argsort(np.argsort(X)) + 1.0),
@@ -212,6 +224,17 @@ WRONG = {
         r"gradient of x\['b'\] is wrong"),
     "a list, one of two wrong": (lambda ab: (ab[0] * ab[1]).sum(), [X, 2 * X], [2 * X, 2 * X],
                                  r"gradient of x\[1\] is wrong"),
+    "a small slope beside a large constant": (
+        lambda x: 1e5 + x[0] + 1e-5 * x[1], B[:2], np.array([1.0, 0]), "only|is wrong"),
+    "a steep function, wrong": (lambda x: np.exp(100 * x).sum(), B, 100.03 * np.exp(100 * B), "is wrong"),
+    "a steep function of small x, wrong": (
+        lambda x: np.exp(1e6 * x).sum(), 1e-6 * X, 1.0003e6 * np.exp(X), "is wrong"),
+    "large x, wrong": (lambda x: (x**2).sum(), 1e10 * X, 2.001e10 * X, "a missing factor"),
+    "a wave on 1e9, wrong": (lambda x: 1e9 + np.sin(x).sum(), X, 2 * np.cos(X), "is wrong"),
+    "a minimum, wrong": (lambda x: 1e-3 + ((x - X) ** 2).sum(), X, 2 * X, "is wrong in"),
+    "the even point of a function, wrong": (lambda x: np.cos(x).sum(), 0 * X, 1 + 0 * X, "is wrong in"),
+    "a saturated sigmoid": (
+        lambda x: (1 / (1 + np.exp(-x))).sum(), np.array([20.0, 22, 23]), np.zeros(3), "zero everywhere"),
     # ---- functions that are not functions
     "f writes": (doubles, X, 8 * X, "doubles writes to its argument"),
     "f writes into a part": (appends, (X, B), (0 * X, 2 * B), "appends writes to its argument"),
@@ -222,8 +245,11 @@ WRONG = {
     "float32 inside": (single, X, 2 * X, "float32"),
     "float32 inside, hidden": (single_inside, X, 0.1 * np.cos(X), "computes in float32 somewhere"),
     # ---- points at which nothing can be said
-    "a large constant": (lambda x: (x**2).sum() + 1e9, X, 2 * X, "so large beside its changes"),
-    "a larger constant": (lambda x: (x**2).sum() + 1e12, X, 2 * X, "leave the constant part of f out"),
+    "a large constant": (lambda x: (x**2).sum() + 1e9, X, 2 * X, "far larger than its change"),
+    "a larger constant": (lambda x: (x**2).sum() + 1e12, X, 2 * X, "subtract the large constant from it"),
+    "a minimum": (lambda x: ((x - X) ** 2).sum(), X, 0 * X, "it is zero at this point"),
+    "the even point of a function": (lambda x: np.cos(x).sum(), 0 * X, 0 * X, "it is zero at this point"),
+    "a wave on 1e9": (lambda x: 1e9 + np.sin(x).sum(), X, np.cos(X), "far larger than its change"),
     "a kink": (lambda x: np.abs(x).sum(), np.zeros(3), np.zeros(3), "sits on a kink"),
     "a tie of max": (np.max, np.ones(3), np.full(3, 1 / 3), "kink"),
     "a dead ReLU": (lambda x: np.maximum(x - 9, 0).sum(), 3 + 0 * X, 0 * X, "it is zero at this point"),
@@ -253,6 +279,10 @@ def test_wrong_code_fails_and_the_message_names_the_cause(name, slow):
     [
         (lambda x: x.sum(), X.astype("f"), X, TypeError, "expected x as float64 arrays, got float32"),
         (lambda x: x.sum(), np.arange(3), X, TypeError, "expected x as float64 arrays, got int64"),
+        (lambda x: x.sum(), np.ma.masked_array(X, X > 0), X, TypeError, "got a MaskedArray; give np.asarray"),
+        (X, X, X, TypeError, "expected f as a function of x, got ndarray"),
+        (X, lambda x: x.sum(), X, TypeError, "got function; give an array, a number"),
+        (lambda x: (x**2).sum(), X, 2 * X + 1j, GradientError, "got complex ones; take its .real"),
         (lambda x: x.sum(), "x", X, TypeError, "expected x as float64 arrays, got str"),
         (lambda x: np.float32(x.sum()), X, X, TypeError, "f to return float64, got float32"),
         (lambda x: None, X, X, TypeError, "return a number or an array of floats, got None"),
@@ -310,3 +340,15 @@ def test_the_numeric_gradient_uses_the_step_it_is_given():
 def test_arguments_of_numeric_gradient(f, x, error, words):
     with pytest.raises(error, match=words):
         numeric_gradient(f, x)
+
+
+@pytest.mark.parametrize("h", [0, -1e-5, np.nan, np.inf, "1e-5", None])
+def test_a_useless_step_is_refused(h):
+    with pytest.raises(ValueError, match="expected h as a number above 0"):
+        numeric_gradient(lambda x: x**2, 3.0, h=h)
+
+
+def test_a_step_that_is_lost_beside_x_is_refused():
+    with pytest.raises(ValueError, match="not lost beside .* 1e.16, got 1e-05; give h such as 1e.11"):
+        numeric_gradient(lambda x: (x**2).sum(), np.array([1e16, 2]))
+    assert numeric_gradient(lambda x: x**2, 1e16, h=1e11) == pytest.approx(2e16)

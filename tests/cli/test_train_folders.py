@@ -1,6 +1,7 @@
 """numgan train --data FOLDER: the networks follow the size, the colours and the classes of the pictures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -158,7 +159,8 @@ def test_held_out_data_that_do_not_fit_are_refused_before_the_training(numgan, f
             asked = ("--data", "fruit", "--width", 0.1, "--steps", 1, "--test", test, *more)
             refused(numgan("train", "classifier", *asked), *words)
     assert not (tmp_path / "runs").exists()
-    assert plan(numgan, "classifier", "--data", "fruit", "--test", "fruit")["recipe"]["test"]
+    others = shutil.copytree("fruit", tmp_path / "more fruit")
+    assert plan(numgan, "classifier", "--data", "fruit", "--test", others)["recipe"]["test"]
 
 
 def test_a_dry_run_tells_the_preset_and_the_memory(numgan, folders):

@@ -33,6 +33,23 @@ def test_hold_out_serves_evaluate(tmp_path):
     assert evaluate(run, count=20, progress=False)["against"] == "20 test rows"
 
 
+@pytest.mark.parametrize("name, words", [("b.npz", "got '77' in b.npz"), ("none.npz", "none.npz")])
+def test_test_data_are_read_before_the_training(tmp_path, capsys, name, words):
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    np.savez(tmp_path / "b.npz", x=X[:2], y=[3, 77])
+    command = ["train", "classifier", "--preset", "digits", "--width", "0.1", "--steps", "1", "--json"]
+    places = [
+        "--data",
+        str(tmp_path / "a.npz"),
+        "--test",
+        str(tmp_path / name),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert cli.main([*command, *places]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_test_data_must_fit(tmp_path):
     np.savez(tmp_path / "a.npz", x=X, y=Y)
     np.savez(tmp_path / "b.npz", x=X[:2], y=[3, 77])
@@ -41,6 +58,8 @@ def test_test_data_must_fit(tmp_path):
         recipe.test_part(recipe.load())
     with pytest.raises(ValueError, match="either --test or --hold-out, got both"):
         Recipe(**vars(recipe) | {"hold_out": 0.5}).resolve()
+    with pytest.raises(ValueError, match="test: expected data that are held out, got the training data"):
+        Recipe(**vars(recipe) | {"test": recipe.data}).resolve().expect_test(recipe.load())
     with pytest.raises(ValueError, match="hold_out: digits has a test part of its own"):
         Recipe("classifier", "digits", hold_out=0.5).resolve()
     assert Recipe("classifier", "digits", str(tmp_path / "a.npz")).test_part(data.load("digits")) is None

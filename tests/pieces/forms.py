@@ -270,6 +270,49 @@ class WritesDy(Own):
         return super().backward(dy, cache, frozen, need_dx)
 
 
+class MasksDy(Square):
+    """y = ReLU(x). The second time, dy *= mask changes nothing."""
+
+    def forward(self, p, x, context=Pass()):
+        return np.maximum(x, 0), x > 0
+
+    def backward(self, dy, mask, frozen=False, need_dx=True):
+        dy *= mask
+        return dy.copy() if need_dx else None, None if frozen else {}
+
+
+class MasksDyIfFrozen(MasksDy):
+    def backward(self, dy, mask, frozen=False, need_dx=True):
+        return super().backward(dy if frozen else dy.copy(), mask, frozen, need_dx)
+
+
+class MasksTangents(MasksDy):
+    def backward(self, dy, mask, frozen=False, need_dx=True):
+        return super().backward(dy.copy(), mask, frozen, need_dx)
+
+    def tangent_forward(self, tx, mask, tp=None):
+        return None if tx is None else tx * mask, None
+
+    def tangent_backward(self, dy, tdy, mask, tcache, frozen=False, need_dx=True):
+        if tdy is not None:
+            tdy *= mask
+        return tdy if need_dx else None, None if frozen else {}
+
+
+class StaleResult(Square):
+    """y is kept for each shape of x, and is never computed again."""
+
+    def __init__(self):
+        self.known = {}
+
+    def forward(self, p, x, context=Pass()):
+        y = self.known.setdefault((x.shape, x.dtype), np.tanh(x)).copy()
+        return y, y
+
+    def backward(self, dy, y, frozen=False, need_dx=True):
+        return dy * (1 - y**2) if need_dx else None, None if frozen else {}
+
+
 class WritesCache(Own):
     def backward(self, dy, cache, frozen=False, need_dx=True):
         result = super().backward(dy, cache, frozen, need_dx)
@@ -365,6 +408,10 @@ WRONG = [
     Piece("forward writes to x", WritesX, ("forward writes to x;",), (4,)),
     Piece("forward writes to p", WritesP, (r"forward writes to p\['W'\]",), (4,)),
     Piece("backward writes to dy", WritesDy, ("backward writes to dy;",), (4,)),
+    Piece("a mask written into dy", MasksDy, ("backward writes to dy;",), (4,)),
+    Piece("a mask written into dy, frozen", MasksDyIfFrozen, ("backward writes to dy;",), (4,)),
+    Piece("a mask written into tdy", MasksTangents, ("tangent_backward writes to tdy;",), (4,)),
+    Piece("a stale result", StaleResult, ("self.known.* keeps y of a former pass",), (4,)),
     Piece("backward writes to the cache", WritesCache, (r"backward writes to cache\[1\]",), (4,)),
     Piece("forward writes to one of two", WritesSecondOfTwo, (r"forward writes to x\[1\]",), ((4,), (4,))),
     Piece("y of float32", ReturnsFloat32, ("expected y as float64 .*got float32",), (4,)),

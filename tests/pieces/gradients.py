@@ -169,6 +169,61 @@ class Constants(OwnNorm):
         return r * d
 
 
+class BatchNoXhat(OwnNorm):
+    """BatchNorm. For a batch of one, this dx is zero, and so is the right one."""
+
+    def axes(self, x):
+        return tuple(range(x.ndim - 1))
+
+    def dx(self, d, xhat, r):
+        return r * (d - self.mean(d) - self.mean(d * xhat))
+
+
+class BatchOneLess(BatchNoXhat):
+    """BatchNorm, divided by N - 1 in one term. For dy = 1, this dx is zero, and so is the right one."""
+
+    def dx(self, d, xhat, r):
+        return r * (d - self.mean(d) - xhat * (d * xhat).sum(axis=0) / (len(d) - 1))
+
+
+class SoftmaxMean(Layer):
+    """y = softmax(x), with a mean where the sum is needed."""
+
+    def forward(self, p, x, context=Pass()):
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        y = e / e.sum(axis=-1, keepdims=True)
+        return y, y
+
+    def backward(self, dy, y, frozen=False, need_dx=True):
+        return y * (dy - (dy * y).mean(axis=-1, keepdims=True)) if need_dx else None, None if frozen else {}
+
+
+class UnitLength(Layer):
+    """y = x / |x|, where |x| is treated as a constant."""
+
+    def forward(self, p, x, context=Pass()):
+        norm = np.sqrt((x * x).sum(axis=-1, keepdims=True) + 1e-8)
+        return x / norm, norm
+
+    def backward(self, dy, norm, frozen=False, need_dx=True):
+        return dy / norm if need_dx else None, None if frozen else {}
+
+
+class AddedBias(Layer):
+    """y = (x + b)^2, where b is forgotten in the gradient of x."""
+
+    def parameter_shapes(self):
+        return {"b": (4,)}
+
+    def forward(self, p, x, context=Pass()):
+        return (x + p["b"]) ** 2, (x, p["b"])
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, b = cache
+        dp = None if frozen else {"b": (2 * dy * (x + b)).sum(axis=0)}
+        return 2 * dy * (x + 1) if need_dx else None, dp
+
+
 class BatchNoMean(NoMean):
     def axes(self, x):
         return tuple(range(x.ndim - 1))
@@ -325,6 +380,14 @@ WRONG = [
     Piece("LayerNorm with constants", Constants, ("cause: .* treated as constants",), (6,)),
     Piece("BatchNorm without the mean", BatchNoMean, ("mean of dy is missing", "over the batch"),
           (6,), {"batch": 5}),
+    Piece("BatchNorm without xhat", BatchNoXhat,
+          (r"(?s)^(?!.*over the batch: it)", "term through the variance"), (6,), {"batch": 5}),
+    Piece("BatchNorm, N - 1 in one term", BatchOneLess,
+          (r"(?s)^(?!.*dy is 1 everywhere)", "term through the variance"), (6,), {"batch": 5}),
+    Piece("softmax with a mean", SoftmaxMean, (r"(?s)^(?!.*variance)", "the sum or norm that divides"), (6,)),
+    Piece("the norm as a constant", UnitLength,
+          (r"(?s)^(?!.*variance)", "norm that divides is treated as a constant"), (6,)),
+    Piece("one in place of the bias", AddedBias, ("cause: .* such as a gain or a bias",), (4,)),
     Piece("GroupNorm without the mean", GroupNoMean, ("mean of dy is missing", "each sample"), (2, 3, 6)),
     Piece("InstanceNorm with constants", InstanceConstants, ("treated as constants", "picture of each"),
           (2, 3, 6)),

@@ -73,11 +73,11 @@ def read(recipe, split="train", **size):
     Raises NoTestPart if there are no test data, and the errors of `place_of`, `data.load`, `data.hold_out`.
     """
     part = _part(recipe, split, size)
-    if not is_file(recipe.data):
+    if not is_file(recipe.data) or part.is_images:
         return part
     train = part if split == "train" else _part(recipe, "train", size)
     part = data.matched(part, train) if split == "test" else part
-    return part if part.is_images else data.standardised(part, train)  # the columns may have any units
+    return data.standardised(part, train)  # the columns of a table may have any units
 
 
 def _part(recipe, split, size):

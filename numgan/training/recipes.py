@@ -307,19 +307,19 @@ class Plan:
         return Plan(**plan)
 
 
-def _warn_of_lacks(test, like):
-    """Warn if the Dataset `test` has no labels, or no row of a class of the training data `like`."""
+def _warn_of_lacks(held_out, like):
+    """Warn if the Dataset `held_out` has no labels, or no row of a class of the training data `like`."""
     if like.labels is None:
         return
-    if test.labels is None:
+    if held_out.labels is None:
         lack = "no labels, and the training data have; put pictures into a sub-folder for each class"
     else:
-        used = set(np.unique(test.labels))
+        used = set(np.unique(held_out.labels))
         missing = [word for k, word in enumerate(like.classes) if k not in used]
         names = ", ".join(map(repr, missing[:10]))
         lack = missing and f"no row of the class {names}, which the training data have"
     if lack:
-        warnings.warn(f"test data: {test.name} has {lack}", stacklevel=3)
+        warnings.warn(f"test data: {held_out.name} has {lack}", stacklevel=3)
 
 
 RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved recipe and plan in config.json

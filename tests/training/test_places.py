@@ -52,7 +52,8 @@ def test_test_data_with_a_test_part_are_that_part(own):
     assert np.array_equal(found.x[..., 0], X[6:12]) and found.labels.tolist() == [0] * 3 + [1] * 3
     np.savez("both.npz", x_train=X, y_train=Y, x_test=X[:8], y_test=Y[:8])
     assert len(recipe(test="both.npz").test_part(recipe().load())) == 8
-    assert len(recipe(test="own.npz").test_part(recipe().load())) == 40
+    np.savez("more.npz", x=X, y=Y)
+    assert len(recipe(test="more.npz").test_part(recipe().load())) == 40
 
 
 def test_test_data_without_labels_are_told(own):
@@ -94,7 +95,7 @@ def test_nothing_in_a_place_says_what_is_possible(own, word):
 def test_test_data_that_were_moved_are_named(own):
     found = recipe(test="own.npz")
     os.rename("own.npz", "moved.npz")
-    with pytest.raises(FileNotFoundError, match="own.npz, got neither; if they were moved, .*--test PATH"):
+    with pytest.raises(FileNotFoundError, match="own.npz, got neither; check the path. If .* were moved, .*--test PATH"):
         found.load("test")
 
 

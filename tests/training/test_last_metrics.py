@@ -65,10 +65,15 @@ SYSTEMS = {
 }
 
 
+def train(system, dataset, out, **words):
+    """Without pictures in between: to draw points takes longer than a step."""
+    words = {"batch_size": 8, "progress": False, "picture_every": 100} | words
+    return training.train(system, dataset, out, **words)
+
+
 def go(name, out, **words):
     make, dataset, _ = SYSTEMS[name]
-    words = {"steps": 45, "batch_size": 8, "seed": 3, "progress": False, "picture_every": 100} | words
-    return training.train(make(), dataset, out, **words)
+    return train(make(), dataset, out, **({"steps": 45, "seed": 3} | words))
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -113,7 +118,7 @@ def test_the_last_value_survives_a_kill(name, saved, killed, tmp_path):
 
 
 def test_without_a_penalty_there_is_no_metric(tmp_path):
-    training.train(points(), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
+    train(points(), RING, tmp_path / "run", steps=20)
     assert all(line["metrics"].keys() == {"D(x)", "D(G(z))"} for line in metrics(tmp_path / "run"))
 
 
@@ -124,7 +129,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
         def penalty(self, D, phi, real, fake, game, seed):
             return super().penalty(D, phi, real, fake, game, seed) if game.now >= 12 else None
 
-    training.train(points(Late(12)), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
+    train(points(Late(12)), RING, tmp_path / "run", steps=20)
     early, late = metrics(tmp_path / "run")
     assert "penalty" not in early["metrics"] and "computed" not in early
     assert late["metrics"]["penalty"] > 0 and late["computed"] == {"penalty": 13}
@@ -132,7 +137,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
 
 def test_metrics_of_an_earlier_stage_are_forgotten(tmp_path):
     staged = Staged.of((10, systems.build("r1", "points", 0.05)), (10, systems.build("gan", "points", 0.05)))
-    training.train(staged, RING, tmp_path / "run", batch_size=8, progress=False, log_every=5)
+    train(staged, RING, tmp_path / "run", log_every=5)
     first, boundary, *later = metrics(tmp_path / "run")
     assert first["computed"] == {"penalty": 1} and boundary["computed"] == {"penalty": 9}
     assert [line["metrics"].keys() for line in later] == [{"D(x)", "D(G(z))"}] * 2
@@ -154,7 +159,7 @@ def test_metrics_that_no_checkpoint_could_hold_are_refused(tmp_path):
 
     system = Talkative(**vars(systems.build("gan", "points", 0.05)))
     with pytest.raises(ValueError, match="with its metrics, of at most 65,536 bytes, got .* fewer metrics"):
-        training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, progress=False)
+        train(system, RING, tmp_path / "run", steps=3)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from training_cases import DIGITS, RING, metrics, weights
 
 from numgan import R1, R2, Lazy, Roth, systems
@@ -17,6 +18,12 @@ from numgan.systems.staged import Staged
 from numgan.training import checkpoint
 from numgan.training import loop as training
 from numgan.training.state import State
+
+
+@pytest.fixture(autouse=True)
+def blank_points(monkeypatch):
+    """No test here looks at pictures: to draw points takes longer than the steps."""
+    monkeypatch.setattr(training.plot, "points", lambda *arguments: Image.new("L", (2, 2)))
 
 
 @dataclass(frozen=True)
@@ -65,15 +72,10 @@ SYSTEMS = {
 }
 
 
-def train(system, dataset, out, **words):
-    """Without pictures in between: to draw points takes longer than a step."""
-    words = {"batch_size": 8, "progress": False, "picture_every": 100} | words
-    return training.train(system, dataset, out, **words)
-
-
 def go(name, out, **words):
     make, dataset, _ = SYSTEMS[name]
-    return train(make(), dataset, out, **({"steps": 45, "seed": 3} | words))
+    words = {"steps": 45, "batch_size": 8, "seed": 3, "progress": False, "picture_every": 100} | words
+    return training.train(make(), dataset, out, **words)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -118,7 +120,7 @@ def test_the_last_value_survives_a_kill(name, saved, killed, tmp_path):
 
 
 def test_without_a_penalty_there_is_no_metric(tmp_path):
-    train(points(), RING, tmp_path / "run", steps=20)
+    training.train(points(), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
     assert all(line["metrics"].keys() == {"D(x)", "D(G(z))"} for line in metrics(tmp_path / "run"))
 
 
@@ -129,7 +131,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
         def penalty(self, D, phi, real, fake, game, seed):
             return super().penalty(D, phi, real, fake, game, seed) if game.now >= 12 else None
 
-    train(points(Late(12)), RING, tmp_path / "run", steps=20)
+    training.train(points(Late(12)), RING, tmp_path / "run", steps=20, batch_size=8, progress=False)
     early, late = metrics(tmp_path / "run")
     assert "penalty" not in early["metrics"] and "computed" not in early
     assert late["metrics"]["penalty"] > 0 and late["computed"] == {"penalty": 13}
@@ -137,7 +139,7 @@ def test_a_penalty_that_was_not_computed_yet_is_absent(tmp_path):
 
 def test_metrics_of_an_earlier_stage_are_forgotten(tmp_path):
     staged = Staged.of((10, systems.build("r1", "points", 0.05)), (10, systems.build("gan", "points", 0.05)))
-    train(staged, RING, tmp_path / "run", log_every=5)
+    training.train(staged, RING, tmp_path / "run", batch_size=8, progress=False, log_every=5)
     first, boundary, *later = metrics(tmp_path / "run")
     assert first["computed"] == {"penalty": 1} and boundary["computed"] == {"penalty": 9}
     assert [line["metrics"].keys() for line in later] == [{"D(x)", "D(G(z))"}] * 2
@@ -159,7 +161,7 @@ def test_metrics_that_no_checkpoint_could_hold_are_refused(tmp_path):
 
     system = Talkative(**vars(systems.build("gan", "points", 0.05)))
     with pytest.raises(ValueError, match="with its metrics, of at most 65,536 bytes, got .* fewer metrics"):
-        train(system, RING, tmp_path / "run", steps=3)
+        training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,16 @@ def numgan(capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def blank_curves(monkeypatch):
+    """A blank picture in place of curves.png: to draw it takes longer than to train a toy."""
+    from PIL import Image
+
+    from numgan import plot
+
+    monkeypatch.setattr(plot, "curves", lambda *arguments: Image.new("L", (2, 2)))
+
+
+@pytest.fixture
 def listed(monkeypatch):
     """entries(names) lists the entries of the catalogue and checks none: `numgan gradcheck --all` does."""
     from numgan.checking import catalogue

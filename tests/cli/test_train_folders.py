@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from cli_cases import refused
+from data_cases import idx_file
 from PIL import Image
 
 from numgan.training import recipes, runs
@@ -18,6 +19,14 @@ def pictures(folder, size, count=4, colour=True):
     for i in range(count):
         pixels = rng.integers(0, 256, (*size, 3) if colour else size, np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
+
+
+def put_mnist(folder):
+    """Write 20 pictures as the training part of MNIST, whose 60,000 take seconds to resize."""
+    folder.mkdir()
+    x, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    for name, array in (("images-idx3", x), ("labels-idx1", labels)):
+        (folder / f"train-{name}-ubyte").write_bytes(idx_file(array))
 
 
 @pytest.fixture
@@ -81,7 +90,7 @@ def test_a_labelled_colour_folder_trains_samples_and_resumes(numgan, folders):
     assert runs.open_run("run").system.sample_shape == (64, 64, 3)
 
 
-def test_the_size_of_pictures(numgan, folders):
+def test_the_size_of_pictures(numgan, folders, tmp_path, monkeypatch):
     refused(
         numgan("train", "dcgan", "--data", "odd", "--dry-run"),
         "(218, 178, 3)",
@@ -97,6 +106,8 @@ def test_the_size_of_pictures(numgan, folders):
         recipe = plan(numgan, "dcgan", "--data", "odd", "--size", size)["recipe"]
         assert recipe["shape"] == shape and recipe["size"] == size
         assert recipe["preset"] == ("mnist" if shape is None else "pictures")
+    put_mnist(tmp_path / "mnist")
+    monkeypatch.setenv("NUMGAN_DATA", str(tmp_path))
     recipe = plan(numgan, "wgan", "--preset", "mnist", "--size", "16x8")["recipe"]
     assert recipe["shape"] == [16, 8, 1] and recipe["data"] == "mnist"
     recipe = plan(numgan, "dcgan", "--size", "32")["recipe"]

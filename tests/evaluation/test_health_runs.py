@@ -119,7 +119,7 @@ def test_the_advice_to_continue_is_carried_out(numgan, tmp_path):
         "train",
         "gan",
         "--preset",
-        "points",
+        "digits",
         "--steps",
         20,
         "--width",
@@ -130,8 +130,8 @@ def test_the_advice_to_continue_is_carried_out(numgan, tmp_path):
         "a b",
     )
     _, out, _ = numgan("health", "a b")
-    (line,) = re.findall("`(numgan train --resume 'a b' --steps 10000)`", out)
-    words = shlex.split(line.replace("10000", "30"))
+    (line,) = re.findall("`(numgan train --resume 'a b' --steps 6000)`", out)
+    words = shlex.split(line.replace("6000", "30"))
     code, said, _ = numgan(*words[1:])
     assert code == 0 and "30 steps" in said
 

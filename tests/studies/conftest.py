@@ -1,4 +1,4 @@
-"""The fixture of the tests that run a whole study and do not test its processes."""
+"""Fixtures of the tests of studies, and of those that run a whole study and do not test its processes."""
 
 import signal
 from functools import partial
@@ -26,6 +26,11 @@ class Process:
 
     def is_alive(self):
         return False
+
+
+@pytest.fixture(autouse=True)
+def curves_are_blank(blank_curves):
+    """No test here looks at a trial's curves.png."""
 
 
 @pytest.fixture

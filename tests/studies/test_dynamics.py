@@ -56,7 +56,7 @@ def test_a_trial_of_dirac_gives_the_eigenvalue_and_where_the_paths_end(arm, real
 
 
 def test_dirac_says_what_converges_in_500_steps(tmp_path):
-    assert dirac.trial("consensus", 0, False, tmp_path, lambda done: None)["converges"] == "yes"
+    assert dirac.trial("r1", 0, False, tmp_path, lambda done: None)["converges"] == "yes"
 
 
 # ---- vanishing

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from training_cases import DIGITS, RING, metrics, weights
 
 from numgan import R1, R2, Lazy, Roth, systems
@@ -17,6 +18,12 @@ from numgan.systems.staged import Staged
 from numgan.training import checkpoint
 from numgan.training import loop as training
 from numgan.training.state import State
+
+
+@pytest.fixture(autouse=True)
+def blank_points(monkeypatch):
+    """No test here looks at pictures: to draw points takes longer than the steps."""
+    monkeypatch.setattr(training.plot, "points", lambda *arguments: Image.new("L", (2, 2)))
 
 
 @dataclass(frozen=True)

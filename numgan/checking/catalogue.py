@@ -66,16 +66,16 @@ class Item:
 
 
 def entries(names=None, slow=False):
-    """Run the checks of the catalogue and yield one Entry after another. A failed check raises no error.
+    """Run the checks of the catalogue and yield one Entry, the result, for each check.
 
     names   a list of names, or None for all checks. A name is a class of layers or optimisers, a network, a
             loss, a penalty, a system such as "dcgan", or a full title such as "dcgan/paper". A name that
             equals none of these selects all titles that contain it, in upper or lower case
-    slow    True: compare every entry of every parameter. False: compare random projections for consensus
-            optimisation, unrolling and systems, and every entry for all other objects
+    slow    True: compare every entry of every parameter. False: for consensus optimisation, unrolling and
+            systems compare only random projections; for all other objects compare every entry
 
-    Systems are checked at a small width (with slow, at the smallest) and, with random projections only, at
-    full width. Raises ValueError if a name selects nothing.
+    A failed check raises no error. Systems are checked twice: with narrow layers, and at full width with
+    random projections only. Raises ValueError if a name selects nothing.
     """
     for item in _selected(names):
         yield from item.run(item, slow)
@@ -126,10 +126,14 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run the function check() and return its Entry, whose name is the title of the Item, a dot, and `part`.
+    """Run the function check() and return its result as an Entry with the name "title of the item.part".
 
-    check() returns max_error or (max_error, note). If check() raises any error, the Entry has passed=False
-    and the text of the error.
+    item    the Item of the catalogue to which the check belongs
+    part    the last part of the name, such as "dx"
+    order   1, or 2 for the check of a derivative of a gradient
+    check   a function without arguments that returns max_error or (max_error, note)
+
+    If check() raises any error, the Entry has passed=False and the text of the error.
     """
     name = f"{item.title}.{part}"
     try:
@@ -163,10 +167,10 @@ def _layer(case, item, slow):
 
 
 def _report(subject, check, item, slow):
-    """Yield one Entry of an Item for each row of the Report that check(subject) returns.
+    """Yield one Entry of an Item of the catalogue for each row of the Report that check(subject) returns.
 
-    If check raises GradientError, yield one Entry with passed=False instead. `slow` is not used; it is there
-    because every `Item.run` gets it.
+    subject is a loss or an optimiser. If check raises GradientError, yield a single Entry with passed=False
+    instead. `slow` is not used; it is there because every `Item.run` gets it.
     """
     try:
         for label, error, note in check(subject).rows:

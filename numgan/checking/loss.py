@@ -51,16 +51,18 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
 
 
 def _functions(loss, target):
-    """The functions of a loss: a list of tuples (label, draw, derivative, tangent, skipped).
+    """The functions of a loss that are checked: a list of tuples (label, draw, derivative, tangent, skipped).
 
-    label         begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
-                  (y, target)
-    draw          draw(rng) -> a tuple of random arguments: logits, or (y,)
-    derivative    derivative(*arguments) -> (value, *derivatives)
-    tangent       tangent(*arguments, *directions) -> a tuple of tangents, or a single one; None if there is
-                  none
-    skipped       how many of the first arguments have no derivative: 1 for the generator of a relativistic
-                  loss, which gives no derivative with respect to the real logits; otherwise 0
+    label        begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
+                 (y, target)
+    draw         draw(rng) returns a tuple of random arguments: logits, or (y,)
+    derivative   derivative(*arguments) returns (value, *derivatives)
+    tangent      tangent(*arguments, *directions) returns a tuple of tangents, or one tangent; None if the
+                 loss has no tangents
+    skipped      how many of the first arguments have no derivative. It is 1 for the generator of a
+                 relativistic loss, which gives no derivative with respect to the real logits; otherwise 0
+
+    target is the target of `check_loss`: an array or None.
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         both = (5 if isinstance(loss, RelativisticPaired) else 7, 5)

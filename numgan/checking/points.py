@@ -44,12 +44,18 @@ def randomised(net, p, rng):
 
 
 def trained_names(p):
-    """The list of names of the trained entries of the Parameters p: all except the held entries."""
+    """The list of names of the trained entries of the Parameters p.
+
+    All other entries are held: they are stored with the weights and not trained.
+    """
     return [name for name in p if name not in p.layout.held]
 
 
 def direction(p, rng):
-    """Standard normal numbers in the form of the Parameters p, with zeros in the held entries."""
+    """Random Parameters in the form of p: standard normal numbers, with zeros in the held entries.
+
+    Held entries are stored with the weights and not trained. rng draws the numbers.
+    """
     result = p.like(rng.standard_normal(p.vector.shape))
     for name in p.layout.held:
         result[name][...] = 0
@@ -59,8 +65,8 @@ def direction(p, rng):
 def names_of(gradient, where):
     """The names of the trained entries of `gradient`, which is the Parameters of a gradient.
 
-    Raises GradientError if the gradient of a held entry is not exactly zero, because a held entry is a
-    constant of the pass. `where` begins the message.
+    Raises GradientError if the gradient of a held entry is not exactly zero: a held entry is stored with the
+    weights and not trained, so it is a constant of the pass. `where` begins the message.
     """
     for name in gradient.layout.held:
         if np.any(gradient[name]):
@@ -108,9 +114,10 @@ def at_points(make, check):
 
 
 def outcome(make, check, *arguments, **settings):
-    """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable random point.
+    """Run check(*arguments, point, **settings) at a random point and return (max_error or None, note).
 
-    make(attempt) draws a point, see `at_points`. If the check returns no note, the note is "".
+    make    make(attempt) draws a point. Points are tried until the check can decide, see `at_points`
+    check   a function that returns max_error, None, or (max_error or None, note). A missing note becomes ""
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
@@ -118,9 +125,11 @@ def outcome(make, check, *arguments, **settings):
 def outcomes(subject, make, checks, *arguments):
     """Run several checks and return the Report called `subject`, with one row for each check.
 
-    A row has the name of the check and its `outcome`: (max_error or None, note). make(attempt) draws a random
-    point, see `at_points`; each check is called as check(*arguments, point). Raises GradientError if a check
-    fails.
+    make     make(attempt) draws a random point, see `at_points`
+    checks   a list of functions; each is called as check(*arguments, point)
+
+    A row has the name of the check, its largest relative error or None, and a note. Raises GradientError if a
+    check fails.
     """
     report = Report(subject)
     for check in checks:
@@ -212,7 +221,10 @@ class Point:
         return stream(self.seed, "check", self._attempt, *purpose)
 
     def draw(self, x, purpose="x"):
-        """The input x in float64, with random numbers in place of each shape."""
+        """The input x in float64, with an array of random numbers in place of each shape.
+
+        x is a shape without the batch axis, an array, or a tuple of these. `purpose` names the random stream.
+        """
         rng = self.rng(purpose)
         if is_shape(x):
             return rng.standard_normal((self.batch, *x))
@@ -261,7 +273,11 @@ class Point:
         return Subject(self.subject, reproduce, self.batch, numbers)
 
     def run(self, name, *arguments, **words):
-        """The result of the pass `name` of the layer, a pair. Raises GradientError if it is no pair."""
+        """Run the pass `name` of the layer and return its result, a pair.
+
+        The arguments of the pass are `arguments`, by position, and `words`, by keyword. Raises GradientError
+        if the result is no pair.
+        """
         return pair(self.subject, name, getattr(self.layer, name)(*arguments, **words))
 
     def forward(self, x=None, p=None):
@@ -299,7 +315,7 @@ class Point:
     def _untouched(self):
         """(y, cache) of a forward pass with copies of p and x.
 
-        So the arrays of this Point stay, even if the layer writes to its arguments.
+        So the arrays of this Point keep their values even if the layer writes to its arguments.
         """
         try:
             return self.run("forward", self.p.copy(), copied(self.x), self.context)

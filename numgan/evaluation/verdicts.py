@@ -58,9 +58,10 @@ def worst(verdicts):
 
 
 def judged(check, value, limits, says, advice=lambda: ""):
-    """Make the Verdict of the check `check` on the number `value`.
+    """Make the Verdict (the result of a check) on the number `value`. Its level comes from `limits`.
 
-    limits   the Limits that give value its level
+    check    the name of the check
+    limits   the Limits, two thresholds
     says     the meaning of value, in words
     advice   a function that returns the advice; it is called only if the level is not ok
     """

@@ -110,17 +110,17 @@ class Recipe:
     def resolve(self):
         """A copy of the recipe with names in place of None for preset and data, and with absolute paths.
 
-        The copy also has the shape of a sample and the number of classes, if they are not those of the
-        preset. Raises ValueError for data that no preset takes, and the errors of `placed`.
+        The copy also has the shape of a sample and the number of classes, if these differ from the preset's.
+        Raises ValueError for data that no preset accepts, and the errors of `placed`.
         """
         recipe = self._adapted()
         return replace(recipe, data=recipe.data or recipe.build().data).placed()
 
     def placed(self):
-        """A copy of the recipe with absolute paths.
+        """A copy of the recipe in which the paths (data, test and folder) are absolute.
 
-        Raises ValueError if `data` is neither a known name nor a file or folder, or if there are both test
-        data and a share to hold out.
+        Raises ValueError if `data` is neither a known name nor an existing file or folder, if both `test` and
+        `hold_out` are given, or if `hold_out` is given for a set that has a test part.
         """
         recipe = self
         if recipe.data not in data.names():
@@ -139,7 +139,7 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """Make the system of the recipe: its preset, changed by the options that are not None.
+        """Make the system of the recipe and return it: the preset, changed by the options that are not None.
 
         Raises ValueError for an option that the system does not have, or a value out of range.
         """
@@ -185,8 +185,9 @@ class Recipe:
         """Load the Dataset of the recipe. Pictures are resized to the system's size.
 
         split   "train" or "test"
-        Raises ValueError if the system takes pictures and the data are points, or the reverse, and the errors
-        of `data.load`.
+
+        Raises ValueError if the system takes pictures and the data are points, or the reverse. Raises the
+        errors of `data.load`.
         """
         shape = self._preset().sample_shape
         pictures = len(shape) == 3
@@ -201,15 +202,19 @@ class Recipe:
         return self._data(split, **size)
 
     def _preset(self, width=systems.NARROW):
-        """The system of the preset, with the shape and the number of classes of the recipe."""
+        """Make the System of the preset, with the sample shape and the number of classes of this recipe.
+
+        width   factor of all hidden widths
+        """
         shape = None if self.shape is None else tuple(self.shape)
         return systems.build(self.system, self.preset, width, shape, self.classes)
 
     def _adapted(self):
-        """A copy of the recipe with a preset, and with the shape and the number of classes of the data.
+        """A copy of the recipe with a preset, and with the sample shape and class count of the data.
 
-        Shape and classes stay None where they are those of the preset. A preset that the user names keeps the
-        shape of its own data set, unless there is a size too. Networks of a fixed size keep it in any case.
+        Shape and classes stay None where they equal those of the preset. If the user names a preset and no
+        size, the shape is that of the preset's own data set. A preset whose networks have a fixed size always
+        has its own shape.
         """
         if self.preset is not None and self.shape is not None:  # resolved before
             return self
@@ -247,7 +252,12 @@ class Recipe:
         return self._part(split, folder, size)
 
     def _part(self, split, folder, size):
-        """The training part or the test part of the data, in the units of their files."""
+        """Load one part of the data as a Dataset. Its numbers are those of the files, not standardised.
+
+        split    "train" or "test"
+        folder   the folder with the IDX files of mnist or fashion-mnist, or None
+        size     further arguments of `data.load`, a dict
+        """
         if split == "test" and self.test:
             return data.load(path_of(self.test), **size)
         if self.hold_out is not None:
@@ -256,7 +266,9 @@ class Recipe:
         return data.load(path_of(self.data), split, folder=folder, **size)
 
     def test_part(self, like):
-        """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
+        """The test part of the data, a Dataset; None if the data have no test part.
+
+        like   the Dataset of the training data. The test part gets its classes and class numbers
 
         Raises ValueError for rows of another shape or for a class that `like` does not have.
         """
@@ -284,12 +296,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plan:
-    """The numbers of a run. `resolve` replaces every None by the default that is given here.
+    """The numbers of a run. `resolve` replaces every None by a default:
 
-    steps, batch_size   None: those of the system
-    seed                None: 0
-    log_every           steps between lines of metrics.jsonl; None: 10
-    picture_every       steps between sample pictures; None: a twentieth of the steps, at least 1
+    steps, batch_size   the system's numbers
+    seed                0
+    log_every           10; steps between lines of metrics.jsonl
+    picture_every       a twentieth of the steps, at least 1; steps between sample pictures
+
     Raises ValueError for a number that is no integer or out of range.
     """
 
@@ -335,7 +348,8 @@ RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved rec
 def _size_and_channels(text):
     """The arguments size and channels of `data.load`, as a dict, for a text such as "64" or "28x28x1".
 
-    None: no arguments. Raises ValueError for a text of another form.
+    "64" gives {"size": (64, 64)}, "28x28x1" gives {"size": (28, 28), "channels": 1}. None gives {}. Raises
+    ValueError for a text of another form.
     """
     if text is None:
         return {}
@@ -347,7 +361,7 @@ def _size_and_channels(text):
 
 
 def _from_anywhere(path):
-    """`path` as an absolute path, in text for config.json. It names one file from any current folder."""
+    """`path` as an absolute path, as text for config.json. It means the same file in any current folder."""
     return text_of(os.path.abspath(path_of(path)))
 
 
@@ -385,10 +399,14 @@ def check(system, dataset):
 
 
 def steps_of(system, rows, batch_size, epochs):
-    """The number of steps after which `rows` rows of data have been used `epochs` times.
+    """The number of training steps after which every row of the data was used `epochs` times on average.
 
-    A step uses one batch of `batch_size` rows for each of its objectives, or a single batch if all objectives
-    share their fakes. Raises ValueError unless 0 < epochs <= 100,000.
+    system       the System. A step uses one batch for each of its objectives, or a single batch if all
+                 objectives share their fakes
+    rows         the number of rows of the data
+    batch_size   the number of rows of a batch
+
+    Raises ValueError unless 0 < epochs <= 100,000.
     """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")

@@ -59,7 +59,7 @@ class GamePoint:
         """(value, gradients) of the consensus penalty at these parameters. gradients is {network: gradient}.
 
         consensus   the `Consensus` object under test
-        params      {"D": Parameters, "G": Parameters}
+        params      {network: Parameters}, with D first
         """
         value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
         return value, dict(zip(params, gradients))

@@ -197,8 +197,8 @@ def _plain(value):
 def main(argv=None):
     """Run one command of the command line, print its result, and return its exit code.
 
-    argv is the list of arguments after `numgan`; None: those of the command line. An error that a user can
-    cause is printed as a message on stderr.
+    argv is the list of arguments after `numgan`; None: those of this process. An error that a user can cause
+    is printed as a message on stderr.
     """
     with guarded(), warnings.catch_warnings():
         warnings.showwarning = _warn
@@ -206,7 +206,10 @@ def main(argv=None):
 
 
 def _warn(message, *about):
-    """Print a warning as the other messages are printed: without file and line, which no user can change."""
+    """Print a warning on stderr, in the form of numgan's other messages.
+
+    message is the warning. `about`, its file and line, is left out: a user cannot change the code there.
+    """
     print(f"numgan: warning: {message}", file=STDERR, flush=True)
 
 

@@ -86,7 +86,7 @@ def _settings():
 
 
 def _may_block(path):
-    """True if `path` exists but is neither a file nor a folder, such as a pipe. To open it may never end."""
+    """True if `path` exists but is neither a file nor a folder, such as a pipe. Opening it may never end."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
@@ -186,10 +186,11 @@ def _printable(letter):
 
 
 def plainly(name):
-    """`readable(name)` for a text that matplotlib draws.
+    r"""The text `name` as printable text that matplotlib draws letter by letter.
 
-    "$" is escaped: otherwise matplotlib reads the text between two "$" as a formula. A letter that the font
-    lacks is escaped too, such as \\u65e5: otherwise all these letters are drawn as the same box.
+    It is `readable(name)`, with two changes. "$" is escaped: otherwise matplotlib reads the text between two
+    "$" as a formula. A letter that the font lacks is escaped too, such as \u65e5: otherwise all such letters
+    are drawn as the same box.
     """
     from matplotlib.ft2font import FT2Font
 

@@ -68,7 +68,7 @@ class GamePoint:
         """(loss, {network: gradient}) of the linear loss <dy, D(x)> + <dx, G(z)>.
 
         x are the real samples and z the latents of this GamePoint; dy and dx are random constants. params is
-        {"D": Parameters, "G": Parameters}.
+        {network: Parameters}.
         """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):

@@ -52,8 +52,8 @@ def burst(function, calls):
 class Rest:
     """A pause between measurements: a call rest() of this object sleeps for `seconds`.
 
-    During a pause this program does nothing, so all use of the processors is that of other programs. `busy`
-    is the share of the processors that they used.
+    During a pause this program does nothing, so all use of the processors is that of other programs. The
+    attribute `busy` is the share of the processors that other programs used in the pauses.
     """
 
     def __init__(self, seconds=PAUSE):
@@ -75,7 +75,7 @@ class Rest:
 
 
 def _ticks():
-    """(used time, total time) of all processors since the system started, in ticks of its clock.
+    """(used time, total time) of all processors since the computer started, in ticks of its clock.
 
     It is read from /proc/stat of Linux. Returns (0, 0) on other systems.
     """
@@ -89,10 +89,11 @@ def _ticks():
 
 
 def interleave(sides, rounds, seconds, rest):
-    """Time several sides (compared programs) in turn and return {name: Timing}.
+    """Time several programs in turn and return {name: Timing}.
 
-    sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
-    rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
+    sides     {name: side}, one for each program; side(calls) runs a burst of so many calls and returns their
+              milliseconds, for example `lambda calls: burst(step, calls)`
+    rounds    the number of bursts of each program; burst k of all programs comes before any burst k + 1
     seconds   the approximate length of a burst; it has 1 to 1000 calls that count
     rest      the Rest (pause) that is called before each burst
 

@@ -64,7 +64,7 @@ class Column:
 
     @property
     def kind(self):
-        """The allowed values of a figure in this column, as an object of core.fields: text, number or None."""
+        """The allowed values of a figure in this column, as an object of core.fields: text, number, None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
@@ -386,7 +386,7 @@ def _read(study, out, arm, seed):
 
 def _finish(name, study, out, quick, results):
     """Write the table, results.json and pictures of a study to its folder `out`, and return its Studied.
-    results is {arm: [result of each seed]}. FileFormatError if `summary` or `draw` of the study lacks a value.
+    results is {arm: [result of each seed]}. FileFormatError if `summary` or `draw` of the study lacks data.
     """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
     try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need

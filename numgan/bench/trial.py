@@ -225,7 +225,7 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare all results of a rung (one version of a kernel) with its definition. WrongKernel if one differs.
+    """Compare all results of a rung (a version of a kernel) with its definition. WrongKernel if one is wrong.
 
     The rung computes every problem of its kind, in each of its dtypes, and with every memory layout of each
     array. Problems with more multiplications than the one of size rung.largest are left out.

@@ -77,11 +77,15 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
+    """Check the Result of an objective. Returns a copy with Python numbers and with gradients as Parameters.
 
-    params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
-    for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
-    ValueError if the gradients are not those of `trained`. The message begins with `where`.
+    result    the Result: loss, gradients, metrics and memory
+    params    {network: Parameters}
+    trained   the names of the networks that the objective trains
+    where     the beginning of the message
+
+    Raises TypeError for a field of the wrong type, or a gradient of another layout or dtype than the
+    parameters. Raises ValueError if the gradients are not those of `trained`.
     """
     expect_type(where, result, Result, "a Result(loss, gradients, metrics)")
     expect_type(where, result.gradients, dict, "gradients as a dict {name: ...}")
@@ -138,9 +142,9 @@ def _gradient(gradient, p, where):
 
 
 def remember(memory, new):
-    """Copy the arrays `new`, {name: array}, into the arrays of `memory`, in place. new=None: copy nothing.
+    """Copy the arrays of the dict `new` into the arrays of the dict `memory` with the same names, in place.
 
-    Raises ValueError for a name, shape or dtype that `memory` does not have.
+    new=None: copy nothing. Raises ValueError for a name, shape or dtype that `memory` does not have.
     """
     for name, array in (new or {}).items():
         kind = str(getattr(array, "dtype", type(array).__name__))
@@ -256,7 +260,10 @@ class System:
 
     @property
     def averaged(self):
-        """Names of the networks with a moving average: the trained ones of `drawers`; () if average is 0."""
+        """A tuple of the names of the networks with a moving average of their weights.
+
+        They are the trained networks that draw samples (`drawers`); none if the decay `average` is 0.
+        """
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
@@ -268,21 +275,22 @@ class System:
         return {name: (name,) for name in self.objectives()}
 
     def init(self, seed=0, dtype=np.float32):
-        """New random parameters, {name: Parameters}, one for each network."""
+        """Draw new random parameters from `seed`: {network: Parameters} for all networks."""
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name: objective}, where an objective is a function (params, batch, seed) -> Result.
+        """The objectives of the system: {name: function (params, batch, seed) -> Result}.
 
-        A subclass must define this; here it raises TypeError.
+        A subclass must define this method; here it raises TypeError.
         """
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for tests and benchmarks.
+        """A random batch of n rows for tests and benchmarks: {column: array (n, ...)}.
+
+        rng   a function: rng(column) -> numpy Generator
 
         It has the column x, uniform in `pixels`, and the column labels if there are classes.
-        rng   a function: rng(column) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
         return x | (
@@ -294,7 +302,7 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """The generator's inputs for batch.fakes samples: here noise z (batch.fakes, Z).
+        """The inputs of the generator for batch.fakes samples: here noise z (batch.fakes, Z).
 
         They depend on the seed and the batch only. A subclass may return a tuple of arrays. Raises TypeError
         for a system without a latent prior.
@@ -304,20 +312,20 @@ class System:
         return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
 
     def asked(self, batch):
-        """The labels (batch.fakes,) of the samples to draw.
+        """The labels (batch.fakes,) of the samples that are drawn for a batch.
 
-        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. The list is
-        repeated if it is too short, and cut if it is too long.
+        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. They are
+        repeated if there are too few, and cut if there are too many.
         """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """(x, {network: cache}): the samples x that are drawn from `inputs`.
+        """Draw samples from `inputs`: (x, {network: cache}). Here x is the output of the only drawer.
 
-        Here x is the output of the only network in `drawers`.
-
+        params     {network: Parameters}
+        inputs     the inputs of the generator, as from the method `inputs`
         contexts   {network: Pass}, the contexts of the forward passes
         """
         (name,) = self.drawers
@@ -325,7 +333,11 @@ class System:
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """The Fakes for a batch, drawn with params. The system must have exactly one network in `drawers`."""
+        """Draw samples for a batch with the parameters params {network: Parameters}. Returns a Fakes object.
+
+        Their number is batch.fakes, and `seed` gives the noise. The system must have exactly one network in
+        `drawers`.
+        """
         (name,) = self.drawers
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
@@ -334,14 +346,15 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of a step, in order; a name may occur twice. Here: all objectives once.
+        """The names of the objectives that a step computes, in order. Here: all objectives once.
 
-        The training loop gives each of them a new batch, or one batch to all of them if `shares_fakes`.
+        A name may occur twice. The training loop gives each of them a new batch, or one batch to all of them
+        if `shares_fakes`.
         """
         return tuple(self.objectives())
 
     def at(self, step):
-        """The system at a step: a copy whose constants that change with time have their values of this step.
+        """A copy of the system for one step: constants that change with time have their values of this step.
 
         Here: self, because there are no such constants.
         """
@@ -349,13 +362,14 @@ class System:
 
     @property
     def stages(self):
-        """((first step, system), ...): a pair for each stage. Here, without stages, ((0, self),)."""
+        """((first step, system), ...): a pair for each stage of a run. Here, without stages, ((0, self),)."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Copy the previous stage's parameters `old` into this stage's, `params`, in place.
+        """Copy the parameters of the previous stage, `old`, into those of this stage, `params`, in place.
 
-        Both are {network: Parameters}. A parameter is copied if network, path and shape are equal in both.
+        Both are {network: Parameters}. A parameter is copied if its network, name and shape are equal in
+        both.
         """
         for name in params.keys() & old.keys():
             common = [
@@ -368,10 +382,11 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """{name: array}: initial values of the arrays that the system keeps, besides parameters and moments.
+        """The first values of the arrays that the system keeps from step to step: {name: array}. Here: {}.
 
-        An example is a pool of old fakes. Here: {}. Checkpoints contain this memory. Objectives get it by
-        `with_state`. They never write to it: they return new arrays in Result.memory.
+        An example is a pool of old fakes. Parameters and moments do not belong to it. Checkpoints contain
+        this memory. Objectives get it by `with_state`. They never write to it: they return new arrays in
+        Result.memory.
         """
         return {}
 
@@ -395,7 +410,7 @@ class System:
         return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
-        """A copy of the system with new values {name: number or bool} of settings.
+        """A copy of the system with new values {name: number or bool} of its settings.
 
         A number may replace a schedule. Raises ValueError for an unknown name, or a wrong value (`fitting`).
         """
@@ -412,11 +427,11 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """A copy of the system in which change(network's name, optimiser) replaces each optimiser."""
+        """A copy of the system with other optimisers. change(network's name, optimiser) returns the new one."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):
-        """A copy of the system with `decay` as the decay of the moving average."""
+        """A copy of the system with `decay` as the decay of the moving average of weights; 0: no average."""
         return replace(self, average=decay)
 
     def __repr__(self):

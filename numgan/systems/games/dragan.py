@@ -31,7 +31,8 @@ class DRAGAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam. The penalty's weight is 10.
 
-    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(DRAGAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -39,7 +40,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units. The penalty's weight is 0.1.
 
-    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
     return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,), shape=shape)

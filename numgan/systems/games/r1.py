@@ -30,7 +30,8 @@ class R1GAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp, as in the paper.
 
-    Returns an R1GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R1GAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),), shape=shape)
 
@@ -38,7 +39,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: three hidden layers of 128 units; gamma 0.01, the penalty in every eighth step.
 
-    Returns an R1GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R1GAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     penalty = R1Penalty(gamma=0.01, every=8)
     adam = Adam(1e-3, beta1=0.0, beta2=0.99)

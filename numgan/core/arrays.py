@@ -24,15 +24,15 @@ NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def save_array(path, x):
-    """Write the array x to a .npy file, in place of an older file."""
+    """Write the array x to the .npy file `path`. An older file is replaced."""
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
 
 
 def write_arrays(file, arrays):
-    """Write arrays, {name: array}, to `file`, an open file, as an uncompressed .npz file.
+    """Write arrays, {name: array}, to the open binary file `file` in the format .npz, without compression.
 
-    Equal arrays give equal bytes. `numpy.load` reads the file too.
+    Equal arrays give equal bytes. `numpy.load` reads such a file too.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -51,7 +51,7 @@ def load_array(path):
 
 
 def load_arrays(path, *names):
-    """Read the arrays called `names` from an uncompressed .npz file. Returns them in a list, in this order.
+    """Read the arrays called `names` from an uncompressed .npz file. Returns a list of arrays in this order.
 
     Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
     MOST bytes. Raises OSError if the file cannot be opened.
@@ -71,7 +71,8 @@ def load_arrays(path, *names):
 def _parse_file(path, parse):
     """Read the file `path` and return parse(its bytes, path).
 
-    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes is one too.
+    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes raises
+    FileFormatError too.
     """
     data = read(path, MOST)
     try:
@@ -83,8 +84,9 @@ def _parse_file(path, parse):
 
 
 def array_of(data, path, kinds="bfiu"):
-    """The array of numbers in `data`, the bytes of a .npy file; it is read-only. `path` is for messages.
+    """Make the array that `data`, the bytes of a .npy file, contains. The array is read-only.
 
+    path    the name of the file, for messages
     kinds   the allowed kinds of dtypes, such as "bfiu" for numbers and "U" for words
 
     Raises FileFormatError for a version of the format other than 1.0, or if the bytes do not hold exactly one

@@ -12,9 +12,12 @@ class FileFormatError(ValueError):
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """Make a FileFormatError and return it; the caller raises it.
+    """Make a FileFormatError about a damaged file and return it. The caller raises it.
 
-    The message names the file `path`, the expected content, the found content `got` and an advice.
+    path       the name of the file
+    expected   the expected content, in words
+    got        the found content, in words
+    advice     what the user should do
     """
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 

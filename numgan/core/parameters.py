@@ -37,7 +37,7 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """Make the Layout of a layer and all its children.
+        """Make the Layout of a layer and all its children: the place of each parameter in one vector.
 
         A layer object that is used twice has one place in the vector, so both uses share its parameters.
         """
@@ -137,7 +137,7 @@ class Parameters(Mapping):
             ) from None
 
     def like(self, vector):
-        """New Parameters with this layout and another vector (P,), which is not copied."""
+        """Make Parameters with the layout of this object and another vector (P,), which is not copied."""
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
@@ -232,7 +232,7 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient with respect to the parameter `path`, as an array, or as None if it is zero."""
+        """The gradient with respect to the parameter called `path`, as an array, or as None if it is zero."""
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -241,7 +241,7 @@ class Gradient(Parameters):
         return self._plus(other, np.result_type(self.dtype, other.dtype))
 
     def _plus(self, other, dtype):
-        """The sum of this Gradient and `other`, as new Parameters of type dtype.
+        """The sum of this Gradient and `other`, as new Parameters of the type `dtype`.
 
         other is a Gradient, or None, which means zero.
         """
@@ -252,10 +252,10 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """Convert dp, the gradient of a backward pass with respect to the parameters p, to Parameters.
+    """Convert dp, the gradient with respect to the Parameters p that a backward pass returned, to Parameters.
 
-    Parameters are returned unchanged. A single layer returns a dict {name: array or None}, which becomes a
-    Gradient; None means zero.
+    dp of a network is a Parameters already and is returned unchanged. dp of a single layer is a dict {name:
+    array or None} and becomes a Gradient; None means zero.
     """
     return (
         dp
@@ -265,7 +265,7 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """Write the sum of the arrays `one` and `two` into the array `out`. None in their place means zero."""
+    """Write the sum of the arrays `one` and `two` into the array `out`. None instead of one means zero."""
     terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
     if terms:
         kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)

@@ -273,7 +273,9 @@ class BatchNorm(Normalization):
         tgain = None
         if tp is not None:
             tgain = tp["gain"]
-            ty = total(ty, kernels.normalize(xhat, np.zeros_like(tgain), tgain, tp["bias"]))
+            ty = total(
+                ty, kernels.normalize(xhat, np.zeros_like(tgain), tgain, tp["bias"])
+            )  # xhat tgain + tbias
         return term(np.reshape, ty, cache.x.shape), (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):

@@ -55,7 +55,7 @@ class VirtualBatchNorm(Normalization):
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
         at0 = _normalised(reference, 1.0, m0, v0, self.eps)
-        at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
+        at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)  # 1 / (R + 1): the weight w of the module
         xhat = self._whole(at0[0], at1[0], x)
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 

@@ -322,11 +322,13 @@ class System:
         )
 
     def draw(self, params, inputs, contexts):
-        """Draw samples from `inputs`: (x, {network: cache}). Here x is the output of the only drawer.
+        """Draw samples from `inputs`: (x, {network: cache}). Here x is the output of the only generator.
 
         params     {network: Parameters}
         inputs     the inputs of the generator, as from the method `inputs`
         contexts   {network: Pass}, the contexts of the forward passes
+
+        The generator is the network whose name is in `drawers`.
         """
         (name,) = self.drawers
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
@@ -427,7 +429,7 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """A copy of the system with other optimisers. change(network's name, optimiser) returns the new one."""
+        """A copy of the system with other optimisers. change(network's name, optimiser) returns a new one."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):

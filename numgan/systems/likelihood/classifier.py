@@ -44,9 +44,9 @@ class Classifier(System):
         return {"C": self.cross_entropy}
 
     def cross_entropy(self, params, batch, seed):
-        """The objective of C: the Result with the loss -mean log p(c | x), its gradient for C, and the accuracy.
+        """The objective of C: the Result with the loss -mean log p(c | x), its gradient, and the accuracy.
 
-        params   {"C": Parameters}
+        params   {"C": Parameters}; the gradient is that for C's parameters
         batch    the Batch with pictures batch["x"] and class numbers c, batch["labels"]
         seed     the seed of the random moves and of dropout
 

@@ -23,11 +23,11 @@ from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 class Elementwise(Layer):
     """The base class of elementwise activations: y = f(x), where x and y have any shape.
 
-    A subclass defines three methods. Each gets arrays, and y = f(x):
+    A subclass defines three methods. Each gets the arrays x and y = f(x), or x alone, and returns an array:
 
-    f(x)         the function f
-    d(x, y)      its derivative f'(x)
-    dd(x, y)     its second derivative f''(x); dd = None means f'' = 0
+    f(x)       the function f
+    d(x, y)    its derivative f'(x)
+    dd(x, y)   its second derivative f''(x); dd = None means f'' = 0
 
     Raises TypeError if x is not an array of floats.
     """
@@ -35,9 +35,10 @@ class Elementwise(Layer):
     dd = None
 
     def times(self, d, x, y):
-        """The product d f'(x), elementwise.
+        """The product d f'(x), elementwise. d, x and y have one shape, and y = f(x).
 
-        d is dy, tx or tdy: the derivative passes multiply each of these arrays by f'(x).
+        d is dy, tx or tdy (a derivative or a tangent): the derivative passes multiply each of these arrays by
+        f'(x).
         """
         return d * self.d(x, y)
 
@@ -62,7 +63,7 @@ class Elementwise(Layer):
 
 
 class LeakyReLU(Elementwise):
-    """The activation y = x if x > 0 else slope x. slope is 0.2 by default, as in DCGAN.
+    """The activation y = x if x > 0 else slope x, elementwise. slope is 0.2 by default, as in DCGAN.
 
     (Radford et al. 2016, section 4.) y > 0 exactly where x > 0, so the backward pass needs only y, and the
     cache is y. The cache of the next layer usually holds the same array y, so the cache of LeakyReLU adds no

@@ -147,7 +147,7 @@ class Layer:
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """Run the backward pass: (dx, dp), the derivatives of the loss with respect to x and p, the parameters.
+        """Run the backward pass: (dx, dp), the derivatives of the loss with respect to x and to p.
 
         dy        the derivative of the loss with respect to y
         cache     the second result of `forward`. A tuple also records the shapes of the forward pass, and

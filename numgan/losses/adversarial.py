@@ -78,7 +78,7 @@ class AdversarialLoss:
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
-        """D's loss and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
+        """The loss of D and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
 
         real and fake are the logits of D on real samples and on fakes; dreal and dfake have their shapes.
         Raises ValueError if `real` or `fake` is empty.
@@ -88,7 +88,7 @@ class AdversarialLoss:
         return loss_real + loss_fake, dreal, dfake
 
     def generator(self, fake):
-        """G's loss and its derivative with respect to `fake`, the logits of D on fakes: (loss, dfake).
+        """The loss of G and its derivative with respect to `fake`, the logits of D on fakes: (loss, dfake).
 
         dfake has the shape of fake. Raises ValueError if `fake` is empty.
         """

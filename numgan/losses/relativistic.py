@@ -55,7 +55,7 @@ class RelativisticLoss:
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
-        """D's loss and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
+        """The loss of D and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
 
         real and fake are the logits of D on real samples and on fakes. Raises ValueError if one of them is
         empty.
@@ -68,7 +68,7 @@ class RelativisticLoss:
         return loss, *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
-        """G's loss and its derivative with respect to the logits `fake`: (loss, dfake).
+        """The loss of G and its derivative with respect to the logits `fake`: (loss, dfake).
 
         real and fake are the logits of D on real samples and on fakes. The real logits do not depend on G, so
         the derivative with respect to them is not returned.

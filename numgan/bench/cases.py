@@ -97,10 +97,10 @@ class Product(Case):
 
 @dataclass(frozen=True)
 class Convolution(Case):
-    """The case of one pass of a convolution.
+    """The case (a computation that is timed) of one pass of a convolution.
 
     window   a name in WINDOWS, which has the sizes (H, W, C, O), kernel, stride and padding
-    which    the pass, a name in PASSES
+    which    the pass, a name in PASSES: "forward", "input gradient" or "weight gradient"
     batch    the number of pictures
     """
 
@@ -112,9 +112,10 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """The sizes of the case: ((H, W), C, O, kernel, stride, padding).
+        """The sizes of the convolution: ((H, W), C, O, kernel, stride, padding).
 
-        kernel, stride and padding are pairs (vertical, horizontal).
+        (H, W) is the size of the picture, C and O are the numbers of input and output channels. kernel,
+        stride and padding are pairs (vertical, horizontal).
         """
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
@@ -195,7 +196,7 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """The case of one update of Adam, in place, for `size` weights.
+    """The case (a computation that is timed) of one update of Adam, in place, for `size` weights.
 
     For each weight, Adam reads the weight, the gradient and two moments, and writes the weight and both
     moments.

@@ -36,7 +36,7 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one rung of the ladder: its time, speed and error.
+    """The result of one rung (a version of a kernel) of the ladder: its time, speed and error.
 
     A rung that failed its check has only its name and a note with the reason.
     """

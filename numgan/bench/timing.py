@@ -25,7 +25,7 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """The Timing of a list of milliseconds, one number for each call.
+        """Make the Timing (median and quartiles) of a list of milliseconds, one number for each call.
 
         Raises ValueError if the list is empty.
         """

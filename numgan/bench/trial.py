@@ -131,7 +131,7 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel that is registered for the ladder: its function, its name and its properties."""
+    """A rung: one version of a kernel on the ladder, with its function, its name and its properties."""
 
     kind: str
     name: str

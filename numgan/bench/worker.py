@@ -90,9 +90,10 @@ class Worker:
         return answer
 
     def side(self, name):
-        """Make a function side(calls) -> [ms] for `interleave`: it calls run(name, calls) in the process.
+        """Make a function side(calls) -> [milliseconds of each call] for `interleave`.
 
-        run is a function of the module, name the variant or layout that it times.
+        It calls run(name, calls), a function of the module, in the process. name is the variant or layout
+        that is timed.
         """
         return lambda calls: self("run", name, calls)
 

@@ -157,13 +157,14 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A system in training on one batch that never changes, for timing.
+    """A training on one batch that never changes, for timing.
 
     system   the system; step() makes one training step of it
     batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
     state    the State of the training
 
-    batch_size None means that of the system. seed gives the batch and the first weights.
+    batch_size is the number of samples in the batch; None: that of the system. seed gives the batch and the
+    first weights.
     """
 
     def __init__(self, system, batch_size=None, seed=0):

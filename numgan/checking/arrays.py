@@ -55,11 +55,11 @@ def filled(x, like):
 
 
 def flat(x, like=None):
-    """One vector with all entries of the float arrays of x. Arrays of integers are left out.
+    """Join all entries of the float arrays of x in one vector. Arrays of integers are left out.
 
-    x       an array, None, or a (nested) tuple of these
-    like    an array or tuple in the form of x: each None in x counts as zeros of the shape found in `like`.
-            None: each None in x is left out
+    x      an array, None, or a (nested) tuple of these
+    like   an array or tuple in the form of x: each None in x counts as zeros of the shape found in `like`.
+           None: each None in x is left out
 
     The vector is empty if nothing is left.
     """
@@ -69,9 +69,10 @@ def flat(x, like=None):
 
 
 def moved(x, direction, t):
-    """x + t * direction, array by array. Arrays of integers, and arrays with direction None, stay unchanged.
+    """The sum x + t * direction, for each array of x. Arrays of integers stay unchanged.
 
-    x and direction are arrays or tuples of the same form, t is a number.
+    x and direction are arrays or (nested) tuples of arrays of the same form, t is a number. If an array has
+    the direction None, it stays unchanged too.
     """
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
 
@@ -90,9 +91,10 @@ def shifted(x, path, offset, here=""):
 
 
 def normal(rng, x):
-    """Standard normal numbers, drawn with the generator rng, in the form, shapes and dtypes of x.
+    """Draw standard normal numbers with the generator rng, in the form, shapes and dtypes of x.
 
-    x is an array or a (nested) tuple of arrays. An array of integers becomes None.
+    x is an array or a (nested) tuple of arrays. The result has the same form. An array of integers becomes
+    None.
     """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 

@@ -58,10 +58,10 @@ PENALTIES = {
 class Game:
     """The arguments of one call of `check_consensus`, and its title.
 
-    consensus   the Consensus to check
+    consensus   the Consensus penalty to check
     D, G        the two networks
     z           the shape of one latent, without the batch axis
-    name        the title in the catalogue
+    name        the title in the catalogue of checks
     """
 
     consensus: Consensus

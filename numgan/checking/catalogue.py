@@ -26,13 +26,12 @@ NARROWEST = 0.001  # with slow, every entry of every parameter is checked
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of one check, as one line of the catalogue.
+    """The result of one check of the catalogue of gradient checks.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
     kind        layer, network, loss, optimizer, penalty, unrolling, or objective (of a system)
     order       2: the check of a derivative of a gradient; 1: any other check
-    max_error   the relative error, see `numgan.checking.differences.compare`. Without a measured error: 0 if
-                the check passed, inf if it failed
+    max_error   the largest relative error. Without a measured error: 0 if the check passed, inf if it failed
     passed      whether the check passed
     detail      the text of the error, if the check failed; otherwise notes on the check, or ""
 
@@ -51,12 +50,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """The checks of one object, such as one layer. They are selected and run together.
+    """The checks of one object of the catalogue, such as one layer. They are selected and run together.
 
-    title    the name of the object in the catalogue; a part of it selects the item, see `entries`
-    kind     the kind of its entries, see Entry
-    keys     names that select the item, such as the class of the layer
-    run      run(item, slow) runs the checks and gives one Entry after another
+    title   the name of the object; a part of it selects the item, see `entries`
+    kind    the kind of the object: layer, network, loss, optimizer, penalty, unrolling or objective
+    keys    names that select the item, such as the class of the layer
+    run     run(item, slow) runs the checks and yields an Entry, the result, for each
     """
 
     title: str

@@ -189,9 +189,9 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The list of all layers of a network, at any depth, that have parameters of their own.
+    """The list of all layers inside a network `net`, at any depth, that have parameters of their own.
 
-    A layer used twice may occur twice.
+    A layer that is used twice may occur twice.
     """
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]

@@ -127,13 +127,13 @@ def has_kink(f):
 class Block:
     """One array on which a function depends, and the gradient of the function with respect to this array.
 
-    name      such as "gradient of W"
-    analytic  the gradient that the code under test computes
-    value     value(offset) -> a number or an array, after `offset` was added to the array. The function is
-              the sum of the entries of value(offset)
-    unit      a number or an array: a difference quotient moves the array by t * unit * direction
-    size      the scale (root mean square) of the array; 0 if `unit` already has this scale. `constant.py`
-              moves the array by multiples of the larger of `unit` and `size` (see constant.py)
+    name       the name of the gradient, such as "gradient of W"
+    analytic   the gradient that the code under test computes, with the shape of the array
+    value      value(offset) returns a number or an array, after `offset` was added to the array. The function
+               is the sum of the entries of value(offset)
+    unit       a number or an array: a difference quotient moves the array by t * unit * direction
+    size       the scale (root mean square) of the array; 0 if `unit` already has this scale. The checks in
+               constant.py move the array by multiples of the larger of `unit` and `size`
     """
 
     name: str

@@ -42,9 +42,9 @@ class Experiment:
 
     condition   the words of the condition, which follow "right "
     cause       what is wrong if the pass is right under this condition only; "": nothing is known
-    change      a function (point, rng) -> whether it applies. It changes arrays of the point, in place or by
-                new ones, before forward runs again
-    upstream    a function (point, rng) -> whether it applies. It changes dy after forward has run
+    change      a function (point, rng) that changes arrays of the Point (layer and arrays) before forward
+                runs again. It returns False if the condition does not apply to the layer. None: no change
+    upstream    such a function that changes dy after forward has run
     """
 
     condition: str

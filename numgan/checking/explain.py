@@ -13,12 +13,14 @@ UNKNOWN = "none of the known patterns"
 
 
 def explain(subject, name, analytic, numeric, wrong):
-    """The text of the error message about one wrong array.
+    """Make the text of the error message about one wrong array.
 
-    subject            the Subject that the message is about
-    name               the array, such as "gradient of W"
-    analytic, numeric  arrays of one shape
-    wrong              a mask of the same shape: True where analytic and numeric disagree
+    subject             the Subject: the function under test, for the message
+    name                the array, such as "gradient of W"
+    analytic, numeric   the wrong array and the right array, of one shape
+    wrong               a mask of the same shape: True where analytic and numeric disagree
+
+    The text has the number of wrong entries, the worst entry and the pattern of the error.
     """
     gap = np.abs(analytic - numeric)
     worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)

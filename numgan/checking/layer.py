@@ -224,7 +224,8 @@ def _depends_on_directions(point):
 def _combinations(directions, moving=None):
     """Yield a dict for every choice of one or more items of the dict `directions`.
 
-    moving   the names of the items to choose from; None: all
+    directions   {name: direction}, such as {"tx": a, "tp": b}
+    moving       the names of the items to choose from; None: all
 
     For example {"tx": a, "tp": b} gives {"tx": a}, then {"tp": b}, then {"tx": a, "tp": b}. A message then
     names the one direction along which a tangent is wrong.
@@ -261,7 +262,10 @@ def _y_at(point, t, tx=None, tp=None):
 
 
 def _require_form_of_y(point, ty):
-    """Raise GradientError unless each array of the tangent ty is None or has the shape of its array in y."""
+    """Raise GradientError unless each array of the tangent ty is None or has the shape of its array in y.
+
+    point is the Point with the layer and its output y.
+    """
     for (path, array), (_, t) in zip(leaves(point.y), leaves(ty)):
         if t is not None and np.shape(t) != array.shape:
             raise failure(

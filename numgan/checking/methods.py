@@ -61,7 +61,7 @@ def pair(subject, name, result):
 
 
 def expect_methods(subject, layer):
-    """Check the arguments of the passes, and the result of `parameter_shapes`, of a layer and its children.
+    """Check the arguments of the four passes, and parameter_shapes(), of a layer and its children.
 
     Raises GradientError if a pass cannot be called with its arguments, or if parameter_shapes() is not {name:
     shape}. `subject` begins the message.

@@ -82,14 +82,14 @@ def scale_of(array):
 
 
 def is_shape(x):
-    """Whether x is a tuple of integers, such as (8, 8, 3). The empty tuple is one too."""
+    """Whether x is a shape: a tuple of integers, such as (8, 8, 3). The empty tuple counts as a shape."""
     return isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x)
 
 
 def is_random(x):
     """Whether at least one array of the input x must be drawn at random.
 
-    It must if x is None, a shape, or a tuple that contains None or a shape.
+    True if x is None, a shape, or a tuple that contains None or a shape. False if x consists of arrays.
     """
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
@@ -177,8 +177,9 @@ class Case:
 
 
 class Point:
-    """A Case with all arrays that its checks need, in float64. Random arrays come from one seed.
+    """A layer with all arrays that its checks need, in float64. Random arrays come from one seed.
 
+    case          the Case: the layer and its input
     p, x, y       the parameters, the input and the output
     dy            the derivative of a loss with respect to y, random
     tp, tx, tdy   random directions along which p, x and dy move
@@ -234,7 +235,10 @@ class Point:
         return x.astype(np.float64) if real(x) else x
 
     def _given(self, p):
-        """The parameters p that the user gave, Parameters or a dict {name: array}, as float64 Parameters."""
+        """Convert the parameters p that the user gave, Parameters or a dict, to Parameters of float64.
+
+        A dict is {name: array}. Raises ValueError if a name or a shape is not that of the layer.
+        """
         if isinstance(p, Parameters):
             return p.astype(np.float64)
         whole = self.layer.init(0, np.float64)
@@ -261,7 +265,7 @@ class Point:
 
     @property
     def about(self):
-        """The Subject for messages: the title of the Case, a line that repeats the check, the batch size."""
+        """The Subject for messages: the name of the layer, a line that repeats the check, the batch size."""
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
@@ -292,7 +296,7 @@ class Point:
         return flat(self.dy) * flat(self.forward(x, p)[0])
 
     def at(self, t, tx=None, tp=None):
-        """(y, cache) of a forward pass at x + t tx and p + t tp. A direction None stands for zero."""
+        """Run a forward pass at x + t tx and p + t tp: (y, cache). A direction of None stands for zero."""
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),
@@ -309,7 +313,7 @@ class Point:
 
     @cached_property
     def gradients(self):
-        """(dx, dp) of the layer's backward pass for the random dy. Computed once and then kept."""
+        """(dx, dp) of the layer's backward pass for the random dy. They are computed once and stored."""
         return self.run("backward", copied(self.dy), self._untouched()[1])
 
     def _untouched(self):

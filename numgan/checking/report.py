@@ -46,7 +46,7 @@ def tidy(result):
 
 @dataclass(frozen=True)
 class Subject:
-    """The function under test, as an error message describes it.
+    """The name of the function under test, and what an error message says about it.
 
     text        the name of the function, such as "Dense(4, 3)"
     reproduce   one line of code that repeats the check
@@ -62,22 +62,22 @@ class Subject:
 
     @property
     def counts(self):
-        """{words: number} of all numbers by which a sum and a mean may differ."""
+        """{words: number} of the numbers by which a sum and a mean may differ: batch size and `numbers`."""
         return {"the batch size": self.batch} | self.numbers
 
     def message(self, text):
-        """The message of an error: the name of the function, `text`, and the line that repeats the check."""
+        """Make an error message: the name of the function, `text`, and the line that repeats the check."""
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 
 @dataclass
 class Report:
-    """The rows of checks that all passed. str(report) is a table with one row for each check.
+    """The results of checks that all passed. str(report) is a table with one row for each check.
 
     subject   the name of what was checked
-    rows      a list of (name of the check, max_error or None, note)
+    rows      a list of (name of the check, largest relative error or None, note)
 
-    report[name] is the max_error of one row. A check that fails raises GradientError, so there is no Report.
+    report[name] is the error of one row. A check that fails raises GradientError, so there is no Report.
     """
 
     subject: str

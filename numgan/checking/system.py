@@ -98,13 +98,14 @@ def check_contract(report, system, seed=0, real=5, fake=3, where="", checks=None
 class SystemPoint:
     """A system with random parameters and a random batch, in float64, at which its objectives are checked.
 
+    system       the System
+    seed         gives all random numbers, together with attempt: another attempt gives other numbers
+    real, fake   the numbers of real samples and of fakes
+    subject      the name of the system in messages
+
     Schedules have their values in the middle of training, and moments are not zero. If the system has a
     memory, the objectives of one step run first, without an update of the parameters, so that the memory is
     not in its initial state.
-
-    seed, real, fake   the arguments of `check_system`
-    attempt            another number gives other random numbers
-    subject            the name of the system in messages
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):

@@ -21,7 +21,7 @@ def is_number(value, low=0, high=np.inf):
 
 
 def is_integer(value, low=0):
-    """Whether `value` is an integer, of Python or NumPy, of at least `low`. Bools give False."""
+    """Whether `value` is an integer, of Python or NumPy, of at least `low`. False for a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
 
 
@@ -132,7 +132,7 @@ def positive(value, name):
 
 
 def share(value, name):
-    """Raise ValueError unless the value is a number from 0 to 1. Returns nothing.
+    """Raise ValueError unless `value` is a number from 0 to 1. Returns nothing.
 
     `name` is the argument's name, for the message.
     """

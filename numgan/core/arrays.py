@@ -42,7 +42,7 @@ def write_arrays(file, arrays):
 
 
 def load_array(path):
-    """Read the array of numbers in the .npy file `path`. The array is read-only.
+    """Read the array of numbers in the .npy file `path`. The result is a read-only array.
 
     Raises FileFormatError for damaged or other contents or more than MOST bytes, OSError if the file cannot
     be opened.
@@ -103,14 +103,15 @@ def array_of(data, path, kinds="bfiu"):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError unless the zip file `file` ends with its directory, of at most `most` members.
+    """Raise FileFormatError unless the zip file `file` ends with a directory of at most `most` members.
+
+    file   an open zip file
+    most   the largest allowed number of members
+    path   the name of the file, for the message
 
     The directory is the list of the members. `zipfile` makes an object of each member when it reads this
     list, so call this check first. A comment after the directory is an error too, and a directory too long
     for its members.
-
-    file   an open file
-    path   its name, for the message
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
@@ -126,7 +127,7 @@ def expect_directory(file, most, path):
 
 
 def members(archive, path):
-    """{name: ZipInfo} of all members of the open zip file `archive`, each name without ".npy".
+    """The members of the open zip file `archive`: {name without ".npy": ZipInfo}.
 
     Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
     `path` is the file's name, for the message.

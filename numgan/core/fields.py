@@ -135,7 +135,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """The kind of values that are of at least one of the kinds in the tuple `kinds`."""
+    """The kind of values that are of at least one of several kinds: those in the tuple `kinds`."""
 
     kinds: tuple
 
@@ -149,7 +149,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """The kind of values that are of the kind `kind` or None (null in JSON)."""
+    """The kind of values that are either None (null in JSON) or of the kind `kind`."""
 
     kind: Kind
 

@@ -14,17 +14,15 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """The place of each named parameter of a network in the network's vector.
+    """The place of each parameter of a network in the one vector that holds all its parameters.
 
-    A path is the name of a parameter, such as "0.W". A slot is a place in the vector: the pair (offset,
-    shape).
-
-    slots     {path: slot}, in order. A layer object that is used twice in a network has two paths with one
-              slot
-    names     the first path of each slot
-    children  {name: Layout of that sub-network}, with offsets into the same vector
-    size      number of entries of the vector
-    held      paths of the held entries, which are not trained (see `numgan.layers.Layer`)
+    slots      {path: slot}, in order. A path is the name of a parameter, such as "0.W". A slot is a place in
+               the vector: the pair (offset, shape). A layer object that is used twice in a network has two
+               paths with one slot
+    names      the first path of each slot
+    children   {name: Layout of that sub-network}, with offsets into the same vector
+    size       number of entries of the vector
+    held       paths of the held entries, which are stored with the weights and not trained
     """
 
     def __init__(self, slots, children, size, held=()):
@@ -124,7 +122,7 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The Parameters of the sub-network `name`, which are views into the same vector.
+        """The Parameters of the sub-network `name` of this network, as views into the same vector.
 
         Raises ValueError if there is no such sub-network.
         """
@@ -166,9 +164,10 @@ class Parameters(Mapping):
         return self.like(self.vector.astype(dtype))
 
     def mask(self, pattern):
-        """(P,) bool: True for the entries of every path that matches the shell pattern, such as "*.W".
+        """A vector (P,) of bools: True for the entries of every parameter whose name matches `pattern`.
 
-        A path is the name of a parameter, such as "0.W". Raises ValueError if no path matches.
+        pattern is a shell pattern, such as "*.W", and a name is a path such as "0.W". Raises ValueError if no
+        name matches.
         """
         mask = np.zeros(self.layout.size, bool)
         matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]

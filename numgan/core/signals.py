@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals that ask a loop to stop. `asked` is True after the first signal."""
+    """A counter of the signals that ask a loop to stop. `asked` is True after the first signal."""
 
     count = 0
 

@@ -17,7 +17,7 @@ READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class OutputError(OSError):
-    """The result could not be written to stdout, for example because the disk is full."""
+    """Raised if the result could not be written to stdout, for example because the disk is full."""
 
 
 class Stream:
@@ -51,7 +51,7 @@ class Stream:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def write(self, text):
-        """Write the text. Returns its length, also if the text was discarded."""
+        """Write `text` to the stream. Returns the length of the text, even if the text was discarded."""
         self._try(lambda stream: _write(stream, text))
         return len(text)
 

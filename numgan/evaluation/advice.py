@@ -198,7 +198,7 @@ class Adviser:
 
 
 def usual_steps(run):
-    """The number of steps of the preset of an open run, or of its system; --steps does not change it."""
+    """The number of training steps of the preset (or the system) of an open run, whatever --steps said."""
     return run.config.get("usual_steps", run.system.steps)
 
 

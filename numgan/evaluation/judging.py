@@ -270,7 +270,7 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """The number of pictures in `images` (M, H, W, C) that equal a picture in `real` (N, H, W, C).
+    """Count the pictures in `images` (M, H, W, C) that equal a picture in `real` (N, H, W, C).
 
     Both are uint8. Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
     """

@@ -63,7 +63,7 @@ class Pass:
         )
 
     def rng(self):
-        """A new numpy Generator for the random numbers of one layer, made from the seed and the path only.
+        """Make a new numpy Generator for the random numbers of one layer, from the seed and the path only.
 
         So equal contexts draw equal numbers, and layers with different paths draw different numbers. Raises
         ValueError if the context has no seed.

@@ -226,7 +226,7 @@ class Conv2d(_Window):
 
 
 class ConvTranspose2d(_Window):
-    """The transpose of a convolution, which enlarges an image if s > 1 (Dumoulin and Visin 2016, ch. 4)
+    """The transpose of a convolution: a layer that enlarges an image if s > 1 (Dumoulin and Visin 2016)
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 

@@ -23,11 +23,11 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """The plan of one layer of a Sequential: which LeakyReLU the layer's kernels compute in addition.
+    """What the kernels of one layer of a Sequential compute in addition: a neighbouring LeakyReLU or nothing.
 
-    If the layer is a LeakyReLU itself, the plan says whether a neighbour computes it. Only layers whose class
-    is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a subclass
-    never is, because the passes of a subclass may differ.
+    If the layer is a LeakyReLU itself, it says whether a neighbour computes this LeakyReLU. Only layers whose
+    class is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a
+    subclass never is, because the passes of a subclass may differ.
     """
 
     forward: dict  # additional arguments of the layer's forward pass

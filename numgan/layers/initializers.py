@@ -26,7 +26,10 @@ def fans(shape, transposed=False):
 
 @dataclass(frozen=True)
 class normal:
-    """Initialiser: N(mean, std^2). DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4)."""
+    """Initialiser: draws a weight from N(mean, std^2).
+
+    DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4).
+    """
 
     std: float = 0.02
     mean: float = 0.0
@@ -37,7 +40,7 @@ class normal:
 
 @dataclass(frozen=True)
 class uniform:
-    """Initialiser: every entry is drawn uniformly from -limit to limit."""
+    """Initialiser: draws every entry of a weight uniformly from -limit to limit."""
 
     limit: float
 
@@ -47,7 +50,7 @@ class uniform:
 
 @dataclass(frozen=True)
 class constant:
-    """Initialiser: the same `value` in every entry."""
+    """Initialiser: gives every entry of a weight the same `value`."""
 
     value: float
 

@@ -47,7 +47,7 @@ class MinibatchStd(Layer):
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative with respect to s, as an array (number of groups, 1, 1).
+        """The derivative of the loss with respect to s, the appended number of each group: (groups, 1, 1).
 
         d is dy (N, ..., C + 1) or its tangent. For each group, the result is the sum of d over all copies of
         s in y.
@@ -160,9 +160,9 @@ class MinibatchDiscrimination(Layer):
     def _weighted(self, near, dy):
         """The array Q (B, N, N) with Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
 
-        near_bnm = exp(-sum_c |M_nbc - M_mbc|), and do, the derivative with respect to o, is the last B
-        columns of dy. near_bnm is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and
-        o_mb are added.
+        near_bnm = exp(-sum_c |M_nbc - M_mbc|) says how near samples n and m are. do, the derivative with
+        respect to the features o, is the last B columns of dy. near_bnm is a term of o_nb and of o_mb, so the
+        derivatives with respect to o_nb and o_mb are added.
         """
         do = dy[:, self.inputs :].T
         return near * (do[:, :, None] + do[:, None])

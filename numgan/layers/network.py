@@ -15,7 +15,7 @@ from .shapes import shape_of
 
 
 class Network(Layer):
-    """The base class of all networks: a layer made of other layers, `children` {name: layer}.
+    """The base class of all networks: a network is a layer made of other layers, `children` {name: layer}.
 
     Network(a, b, ...) names the children "0", "1", ... Raises TypeError if a child is not a layer.
     """
@@ -83,7 +83,7 @@ class Network(Layer):
 
 
 class Sequential(Network):
-    """y = f_k(... f_1(x)): the layers f_1, ..., f_k, one after another. Sequential() is the identity.
+    """A network y = f_k(... f_1(x)): the layers f_1, ..., f_k in turn. Sequential() is the identity.
 
     `net[i]` is a layer. `net[:i]` and `net[i:]` are networks of some of these layers. Their layers keep the
     names that they have in `net`, so both use the parameters of `net`.
@@ -249,11 +249,11 @@ class Parallel(Network):
         return _unzipped(self._enter(name, p, part, context) for name, part in zip(self.children, x))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
+        """Run the backward pass of every child: (dxs, dp). dxs is the tuple of derivatives for x_1, ..., x_k.
 
         dy is a tuple with one derivative for each output. It is None for an output that the loss does not
-        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero.
-        frozen=True makes dp None, and need_dx=False makes dxs None.
+        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero. cache is
+        the second result of `forward`. frozen=True makes dp None, and need_dx=False makes dxs None.
         """
         dxs, dps = _unzipped(
             (None, None) if d is None else child.backward(d, part, frozen, need_dx)

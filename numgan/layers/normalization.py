@@ -175,10 +175,11 @@ class SampleNorm(Normalization):
 
 
 class Cache(NamedTuple):
-    """The cache of BatchNorm: x (N, ..., C), the mean and variance that x was normalised with, and more.
+    """What a forward pass of BatchNorm stores for the backward pass: x, its mean and variance, and more.
 
-    The arrays mean, r, gain, bias and variance have the shape (C,). r = 1 / sqrt(variance + eps). measured is
-    True if mean and variance are measured constants, False if they are the mean and variance of x.
+    x is (N, ..., C). The arrays mean, r, gain, bias and variance have the shape (C,). r = 1 / sqrt(variance +
+    eps). measured is True if mean and variance are measured constants, False if they are the mean and
+    variance of x.
     """
 
     x: np.ndarray

@@ -88,10 +88,10 @@ class AvgPool2d(_Pool):
     """
 
     def _taps(self, padded):
-        """Yield one view of the image `padded` for each position in the window, with the shape of the output.
+        """Yield one view of the pictures `padded` for each position (i, j) in the window.
 
-        The view for position (i, j) holds the pixel (i, j) of every window. Writing to a view writes to
-        `padded`.
+        padded is (N, H, W, C), with its border. The view has the shape of the output and holds the pixel (i,
+        j) of every window. Writing to a view writes to `padded`.
         """
         s, t = self.stride
         windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]

@@ -7,14 +7,14 @@ from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
-    """Enlarge an image by the factor f          x (N, H, W, C)   y (N, H f, W f, C)
+    """A layer that enlarges an image by the factor f          x (N, H, W, C)   y (N, H f, W f, C)
 
     f is the argument `factor`, an integer or a pair (vertical, horizontal). The argument `mode` is
 
-    "nearest"     each pixel is repeated
-    "bilinear"    y[i] = (1 - t) x[k] + t x[k + 1] along each axis, with k + t = (i + 1/2) / f - 1/2, where k
-                  is an integer and 0 <= t < 1. k + t is clipped to the image. Pixel centres keep their
-                  positions, as with align_corners=False in other libraries
+    "nearest"    each pixel is repeated
+    "bilinear"   y[i] = (1 - t) x[k] + t x[k + 1] along each axis, with k + t = (i + 1/2) / f - 1/2, where k
+                 is an integer and 0 <= t < 1. k + t is clipped to the image. Pixel centres keep their
+                 positions, as with align_corners=False in other libraries
 
     Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C), if f is below 1, or
     for another mode.

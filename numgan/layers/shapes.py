@@ -19,7 +19,7 @@ def _recording(kind):
 
 
 def shape_of(arrays):
-    """The shape of an array. A tuple of shapes for a tuple of arrays. None for None.
+    """The shape of an array; for a (nested) tuple of arrays a tuple of shapes; None for None.
 
     For anything else it is the name of its type, for a message.
     """

@@ -98,12 +98,12 @@ class _Border(Move):
 
 
 class Pad(_Border):
-    """Add a border to an image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
+    """A layer that adds a border: y (N, H + top + bottom, W + left + right, C) from x (N, H, W, C), images.
 
     border is (top, bottom, left, right) in pixels, or one integer for all four. The argument `mode` is
 
-    "zero"       the border is zeros
-    "reflect"    the border is the image, mirrored at its edge; the edge itself is not repeated
+    "zero"      the border is zeros
+    "reflect"   the border is the image, mirrored at its edge; the edge itself is not repeated
 
     Raises ValueError if a reflected border is not smaller than the image, for another mode, or if x is not
     (N, H, W, C).
@@ -157,10 +157,10 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """Cut a border off an image          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
+    """A layer that cuts off a border: y (N, H - top - bottom, W - left - right, C) from x (N, H, W, C).
 
-    border is (top, bottom, left, right) in pixels, or one integer for all four.
-    Raises ValueError if no pixel would be left, or if x is not (N, H, W, C).
+    border is (top, bottom, left, right) in pixels, or one integer for all four. Raises ValueError if no pixel
+    would be left, or if x is not (N, H, W, C).
     """
 
     def output_shape(self, shape):

@@ -11,14 +11,15 @@ START = 30  # power iterations before the first step; afterwards one for each up
 
 
 class Spectral(Reweighted):
-    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with W / sigma in place of W.
+    """A wrapper of a Dense, Conv2d or ConvTranspose2d, which is computed with W / sigma in place of its W.
 
-    sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
+        sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-    In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is (outputs,). Power iteration
-    makes u and v estimates of the first singular vectors of W, so sigma estimates the largest singular value.
-    u and v are held entries: stored with the weights and constant in every pass. `power_step` improves them
-    after each update. With G, the derivative of the loss with respect to W / sigma, the passes compute
+    `layer` is the wrapped layer. In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is
+    (outputs,). Power iteration makes u and v estimates of the first singular vectors of W, so sigma estimates
+    the largest singular value. u and v are held entries: stored with the weights and constant in every pass.
+    `power_step` improves them after each update. With G, the derivative of the loss with respect to W /
+    sigma, the passes compute
 
         tsigma = u' tW v
         dW     = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)

@@ -217,7 +217,7 @@ def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
 
 
 class Referenced(Network):
-    """A network that runs `net` on a fixed reference batch and x together: x (N, ...) -> the N outputs for x
+    """A network x (N, ...) -> the N outputs of `net`, which also sees a fixed reference batch in every pass.
 
         reference = Latent(100).draw(stream(0, "reference"), 64)
         G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)

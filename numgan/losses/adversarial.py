@@ -78,7 +78,7 @@ class AdversarialLoss:
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
-        """The loss of D and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
+        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
 
         real and fake are the logits of D on real samples and on fakes; dreal and dfake have their shapes.
         Raises ValueError if `real` or `fake` is empty.
@@ -170,7 +170,7 @@ class Labelled:
         return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
-        """(loss, dy): D's loss for the logits y and the labels t, and its derivative with respect to y."""
+        """The loss of D for logits y and labels t, and its derivative with respect to y: (loss, dy)."""
         if y.shape != t.shape:
             raise ValueError(
                 f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"

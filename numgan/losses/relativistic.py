@@ -55,7 +55,7 @@ class RelativisticLoss:
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
-        """The loss of D and its derivatives with respect to the logits `real` and `fake`: (loss, dreal, dfake).
+        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
 
         real and fake are the logits of D on real samples and on fakes. Raises ValueError if one of them is
         empty.

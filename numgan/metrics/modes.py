@@ -22,9 +22,11 @@ class ModeCoverage(NamedTuple):
 
     captured       the number of modes with at least one sample of high quality
     modes          K, the number of all modes
-    high_quality   the share of the samples that are of high quality
-    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
-    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma, or nan
+    high_quality   the fraction of the samples that are of high quality
+    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; nan without
+                   such a sample
+    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma; nan with fewer than
+                   two
     counts         (K,) number of samples of high quality in each mode
     """
 

@@ -100,10 +100,11 @@ def nearest(size):
 
 
 def channels_of(levels, first, width=1.0):
-    """The numbers of channels of a generator's feature maps, from the smallest map to the largest.
+    """The numbers of channels of a generator's feature maps, a tuple, from the smallest map to the largest.
 
-    first    channels of the smallest feature map for each level. With `levels` levels it has levels * first
-             channels, and every further map has half as many: (128, 64) for two levels and first = 64
+    levels   the number of feature maps
+    first    the smallest feature map has levels * first channels, and every further map has half as many:
+             (128, 64) for two levels and first = 64
     width    a factor of all these numbers; at least 2 channels remain
     """
     return tuple(max(int((levels * first >> n) * width), 2) for n in range(levels))

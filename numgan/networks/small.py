@@ -28,7 +28,10 @@ def digit_discriminator(h, activation=LeakyReLU, shape=(8, 8, 1)):
 
 
 def plane_latent(features):
-    """The number of entries of z for rows of `features` numbers: as many, but at least 2."""
+    """The number of entries of the noise z for samples that are rows of `features` numbers.
+
+    It is `features`, but at least 2.
+    """
     return max(2, features)
 
 

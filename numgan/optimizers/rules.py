@@ -69,7 +69,7 @@ class Optimizer:
 
     @property
     def _options(self):
-        """(weight_decay, clip), the last arguments of the optimisers' kernels; infinity if clip is None."""
+        """(weight_decay, clip), the last arguments of the optimisers' kernels. No clipping is clip = inf."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
@@ -114,11 +114,15 @@ class Optimizer:
         return p1, state1, (p, g, state, p1)
 
     def adjoint(self, dp1, dstate1, cache):
-        """(dp, dg, dstate): the derivatives of a loss with respect to the arguments p, g and state of `step`.
+        """Run the backward pass of `step`: (dp, dg, dstate), the derivatives of a loss for its arguments.
 
-        dp1 and dstate1 are the derivatives of this loss with respect to the results p1 and state1 of `step`,
-        and cache is the third result. dstate1 and dstate are {moment: vector (P,)}. If dstate1 is None, or
-        does not have a moment, the derivative with respect to the moment is zero.
+        dp1       the derivative of the loss with respect to p1, the parameters after the update
+        dstate1   {moment: derivative with respect to this moment after the update}. If it is None, or does
+                  not have a moment, this derivative is zero
+        cache     the third result of `step`
+
+        dp, dg and dstate {moment: vector (P,)} are the derivatives with respect to the arguments p, g and
+        state of `step`.
         """
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
@@ -129,7 +133,10 @@ class Optimizer:
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
-        """A new optimiser of the same class, with new values {name: value} of some arguments, such as lr."""
+        """A copy of the optimiser in which some arguments have new values: changed(lr=0.1).
+
+        constants are {name of the argument: new value}.
+        """
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
 

@@ -33,7 +33,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """Schedule: `start` for `wait` steps, then linear to `end` over `steps` steps, then `end`."""
+    """Schedule: `start` for the first `wait` steps, then linear to `end` over `steps` steps, then `end`."""
 
     start: float
     end: float
@@ -46,7 +46,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Schedule: start factor^step, but at least `floor`.
+    """Schedule: the value start factor^step at each step, but at least `floor`.
 
     Goodfellow et al. 2014 divide the learning rate by 1.000004 at every update: factor = 1 / 1.000004.
     """

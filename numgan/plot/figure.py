@@ -76,7 +76,7 @@ def matplotlib_module():
 
 
 def _settings():
-    """Three paths where matplotlib may look for its settings.
+    """The paths of three files where matplotlib may look for its settings.
 
     They are: matplotlibrc in the current folder, the path in the environment variable MATPLOTLIBRC, and
     matplotlibrc in the folder with this path.
@@ -134,7 +134,7 @@ def figure_of(panels, size, columns=1, margin=0.0):
 
 
 def dots(axes, x, size, colour, label=None):
-    """Draw the points x (N, 2) on the axes as dots without edges.
+    """Draw the points x (N, 2) on the matplotlib axes as dots without edges.
 
     size     the area of a dot in square points
     colour   the colour of the dots
@@ -144,7 +144,7 @@ def dots(axes, x, size, colour, label=None):
 
 
 def square(axes, low, high, **settings):
-    """Make the axes square: both have the range from `low` to `high`, and the same scale.
+    """Make matplotlib axes square: both have the range from `low` to `high`, and the same scale.
 
     settings are further arguments of matplotlib's axes.set.
     """

@@ -88,9 +88,9 @@ def _own_font():
 
 @lru_cache
 def _wide_font(shaped):
-    """DejaVu Sans in the size of Pillow's own font; None without matplotlib or without FreeType.
+    """Open the font DejaVu Sans in the size of Pillow's own font. None without matplotlib or FreeType.
 
-    shaped   whether the layout engine is Raqm, for letters that are joined or go from right to left
+    shaped   True: with the layout engine Raqm, for letters that are joined or go from right to left
     """
     engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     try:

@@ -51,13 +51,13 @@ EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative
 
 @may_underflow
 def on_input_gradient(penalty, D, phi, x, context=Pass()):
-    """(value, dphi): the value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi.
+    """The value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi: (value, dphi).
 
-    penalty    a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
-    D          a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
-    phi        D's Parameters
-    x          (N, ...) the samples
-    context    the context of D's passes
+    penalty   a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
+    D         a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi       D's Parameters
+    x         (N, ...) the samples
+    context   the context of D's passes
 
     If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum over the batch. Raises ValueError
     unless D is a layer and phi a Parameters, for an empty batch, or for logits of another shape. Raises
@@ -111,7 +111,7 @@ class InputGradientPenalty:
     """
 
     def __call__(self, D, phi, x, context=Pass()):
-        """(value, dphi): the penalty at the samples x (N, ...), and its gradient with respect to phi.
+        """Compute the penalty at the samples x (N, ...) and its gradient with respect to phi: (value, dphi).
 
         D is a network, phi are its Parameters, and `context` is that of D's passes.
         """
@@ -143,7 +143,10 @@ class GradientPenalty(InputGradientPenalty):
         plain_fields(self)
 
     def of(self, g):
-        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        """The value of the penalty and its derivative v with respect to g: (value, v).
+
+        g (N, ...) are the gradients of D at N samples; v has the same shape.
+        """
         n = norms(g)
         excess = n - self.target
         if self.one_sided:
@@ -172,7 +175,10 @@ class R1(InputGradientPenalty):
         expect_weight(self, "10")
 
     def of(self, g):
-        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        """The value of the penalty and its derivative v with respect to g: (value, v).
+
+        g (N, ...) are the gradients of D at N samples; v has the same shape.
+        """
         v = self.weight / len(g) * g
         return 0.5 * float((v * g).sum()), v
 
@@ -209,12 +215,13 @@ class Roth:
         expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        """(value, dphi): the penalty, and its gradient with respect to D's Parameters phi.
+        """Compute the penalty and its gradient with respect to D's Parameters phi: (value, dphi).
 
-        real            (M, ...) real samples
-        fake            (N, ...) fakes
-        real_context    the context of D's passes on real samples
-        fake_context    the context of D's passes on fakes
+        D              the network;  phi: its Parameters
+        real           (M, ...) real samples
+        fake           (N, ...) fakes
+        real_context   the context of D's passes on real samples
+        fake_context   the context of D's passes on fakes
         """
         on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
         on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)

@@ -77,10 +77,10 @@ def _virtual():
 
 
 def _decaying(system, steps):
-    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` steps of training.
+    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` training steps.
 
     The cosine of a network has as many steps as the network has updates; there may be several in a training
-    step. Its 0 is just after the last update. Every rate must be a number, not a schedule.
+    step. It would reach 0 just after the last update. Every rate must be a number, not a schedule.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers

@@ -158,7 +158,7 @@ class Method:
 
 
 def _damped(a, b):
-    """The eigenvalue -a + sqrt(a^2 - b^2), complex if b > a, of a rotation of speed b with damping a.
+    """The eigenvalue -a + sqrt(a^2 - b^2) of a rotation of speed b with damping a, a complex number.
 
     It is a root of lambda^2 + 2 a lambda + b^2.
     """
@@ -274,7 +274,7 @@ def draw(results, out):
 
 
 def _expected(method):
-    """{column key: text}: the expected results of a Method, for its row "expected" of the table.
+    """The expected results of a Method, for the row "expected" of the table: {column key: text}.
 
     They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
     """

@@ -267,9 +267,9 @@ def measure(digits, judge, x, labels):
 
 
 def judged(judge, x):
-    """The class probabilities (N, 10) and the features (N, F) that the judge computes for N pictures.
+    """What the judge, a classifier, computes for N pictures: (probabilities (N, 10), features (N, F)).
 
-    judge is the OpenRun of a classifier. x (N, 784) are the pictures, with pixels in 0..1.
+    judge is the OpenRun of the classifier. x (N, 784) are the pictures, with pixels in 0..1.
     """
     seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
     return judging.probabilities(judge, seen), judging.features(judge, seen)

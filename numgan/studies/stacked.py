@@ -178,11 +178,14 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def judged(draw, classify, count):
-    """Count the modes of pictures: {"modes": captured modes, "kl": KL, "confidence": mean confidence}.
+    """Count the modes of pictures of three digits: {"modes": number, "kl": KL, "confidence": mean}.
 
     draw       draw(n, part) returns n pictures in -1..1; it is called with part = 0, 1, ..., PARTS - 1
     classify   classify(images (n, 28, 28, 1) uint8) -> (n, 10), the probabilities of the digits in one colour
     count      the number of pictures, in PARTS equal parts
+
+    A mode is one of the 1,000 triples of digits. KL is the divergence of their histogram from the uniform
+    one. "confidence" is the mean of the highest probability.
     """
     labels, confidence = [], []
     for part in range(PARTS):

@@ -60,7 +60,7 @@ class Staged(System):
 
     @property
     def last(self):
-        """The system of the last stage."""
+        """The System of the last stage of this run."""
         return self.parts[-1][1]
 
     @property

@@ -22,7 +22,7 @@ from .settings import fitting, numbers, with_numbers
 
 
 class Batch(dict):
-    """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
+    """The data that an objective gets: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
     number   the number of fakes that the objective draws; None: as many as there are rows, N
     fakes    the same number as an integer, so N if `number` is None
@@ -161,7 +161,7 @@ def remember(memory, new):
 @may_underflow
 @dataclass(frozen=True)
 class Latent:
-    """The latent prior: the distribution of each entry of the noise z (N, size).
+    """The distribution from which the noise z (N, size) is drawn, entry by entry.
 
     kind "normal": N(0, scale^2); "uniform": U(-scale, scale). Raises ValueError for another kind or size < 1.
     """
@@ -268,7 +268,7 @@ class System:
 
     @property
     def trains(self):
-        """{objective's name: names of the networks that it trains}.
+        """The networks that each objective trains: {objective's name: tuple of names of networks}.
 
         By default an objective trains the network that has the objective's name.
         """
@@ -401,7 +401,7 @@ class System:
 
     @property
     def settings(self):
-        """{name: value} of the settings that `setting` can change.
+        """The settings of the system that `setting` can change: {name: value}.
 
         They are the numbers, bools and schedules among the fields of the subclass and of its remedies.
         """

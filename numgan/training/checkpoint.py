@@ -84,10 +84,13 @@ def _constants(system):
 
 
 def save(path, state, about):
-    """Write a State and `about`, the identity of its run (see `identity`), to the file `path`.
+    """Write a State and the identity of its run to the checkpoint file `path`.
+
+    state   the State
+    about   the identity, a dict (see `identity`)
 
     Equal arguments give equal bytes. An older file is replaced as a whole: a reader sees the old file or the
-    new one. The last metrics of the state are written beside the identity. Raises ValueError if both have
+    new one. The last metrics of the state are written beside the identity. Raises ValueError if the two have
     more than ABOUT bytes as JSON, because `load` could not read them again.
     """
     arrays = {

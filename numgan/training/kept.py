@@ -52,12 +52,13 @@ def digest(*parts):
 
 
 def fingerprint(dataset):
-    """The fingerprint of a data set, a dict: two sets have the same one only if they train a system equally.
+    """The fingerprint of a data set, a dict. Only data sets with equal data have equal fingerprints.
 
         {"classes": hash of their names,
          "columns": {name: {"rows": N, "shape": of one row, "type": dtype, "parts": hashes of its rows}}}
 
-    The hashes are those of PARTS parts of equal size. The name of the data set does not count.
+    The hashes are those of PARTS parts of equal size. The name of the data set does not count. For
+    standardised data the dict also has "shift" and "scale".
     """
     columns = {
         name: {

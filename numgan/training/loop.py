@@ -427,7 +427,7 @@ class _Session:
 
 
 def _pixels(path, size):
-    """The picture in the PNG file `path`, as a Pillow image.
+    """Read the picture in the PNG file `path`. Returns a Pillow image, or None.
 
     None if the file cannot be read or its size is not `size`, (width, height): the animation leaves it out.
     """

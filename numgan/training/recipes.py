@@ -325,7 +325,7 @@ class Plan:
             object.__setattr__(self, name, int(value))
 
     def resolve(self, system):
-        """A copy of the plan with a number in place of every None (see the class).
+        """A copy of the plan in which every None became the default number for the system.
 
         Raises ValueError unless the batch size is a multiple of `system.packed`, the number of samples that D
         judges together.

@@ -195,7 +195,7 @@ def _expect_short(text, what, advice):
 
 
 def read_config(folder):
-    """Read a run's config.json. Returns a dict.
+    """Read the file config.json of the run in `folder`. Returns a dict.
 
     Raises FileNotFoundError if there is no config.json in `folder`, FileFormatError if it is damaged.
     """
@@ -296,7 +296,10 @@ def line(record):
 
 
 def pictures(folder):
-    """The paths of a run's sample pictures, samples/step-XXXXXX.png, in order of the step."""
+    """The list of the paths of a run's sample pictures, samples/step-XXXXXX.png, in order of the step.
+
+    folder is the run's folder.
+    """
     found = [
         path
         for path in Path(folder, "samples").glob("step-*.png")

@@ -76,8 +76,9 @@ class Sampler:
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
-        """Draw n samples. Returns x (n, ...) float32 in the system's pixel range, and the labels (n,).
+        """Draw n samples: (x, labels). x (n, ...) is float32 in the system's pixel range, labels is (n,).
 
+        seed     the seed of the noise
         labels   names or numbers of classes, repeated in this order until there are n; None: all in turn
         batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
 

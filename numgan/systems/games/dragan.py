@@ -20,9 +20,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the DRAGAN penalty of weight lambda = 10, as in the authors' code.
+    """A two-player game (`TwoPlayerGAN`) with the DRAGAN penalty of weight lambda = 10 on D's gradient.
 
-    D should have no BatchNorm, because the penalty takes the norm of the gradient of one sample.
+    The weight is that of the authors' code. D should have no BatchNorm, because the penalty takes the norm of
+    the gradient of one sample.
     """
 
     remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)

@@ -27,9 +27,10 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the hinge loss.
+    """A two-player game (`TwoPlayerGAN`) with the hinge loss.
 
-    The presets wrap every dense or convolutional layer of D in Spectral (`normalized`).
+    The presets wrap every dense or convolutional layer of D in Spectral, which divides its weight by its
+    largest singular value (`normalized`).
     """
 
     loss: AdversarialLoss = hinge

@@ -18,7 +18,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LSGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the least-squares loss."""
+    """A two-player game of a generator and a discriminator (`TwoPlayerGAN`) with the least-squares loss."""
 
     loss: AdversarialLoss = least_squares
 

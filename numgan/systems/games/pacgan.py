@@ -23,9 +23,9 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN whose D judges packs. G: z (N, Z) -> x. D's first layer is Pack(m).
+    """A two-player game (`TwoPlayerGAN`) whose D judges packs: groups of m samples. G: z (N, Z) -> x.
 
-    D: x (N, ...) -> logit (N / m, 1), one logit for each pack of m samples.
+    D: x (N, ...) -> logit (N / m, 1), one logit for each pack. D's first layer is Pack(m).
     """
 
     @property

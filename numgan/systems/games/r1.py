@@ -22,7 +22,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the remedy R1Penalty and the paper's gamma for pictures, 10."""
+    """A two-player game (`TwoPlayerGAN`) with the penalty R1 on D's gradient at real samples.
+
+    The weight gamma of the penalty is 10, the paper's value for pictures.
+    """
 
     remedies: tuple = (R1Penalty(gamma=10.0),)
 

@@ -20,7 +20,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the remedy RothPenalty. Here its weight gamma is 2 in all steps."""
+    """A two-player game (`TwoPlayerGAN`) with the penalty of Roth et al. on D's gradient.
+
+    The weight gamma of the penalty is 2 in all steps.
+    """
 
     remedies: tuple = (RothPenalty(gamma=2.0),)
 

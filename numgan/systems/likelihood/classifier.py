@@ -89,9 +89,11 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """A copy of the pictures x (N, H, W, channels), each moved by -most to most pixels along both axes.
+    """A copy of the pictures x (N, H, W, channels) in which each picture is moved along both axes at random.
 
-    The distances are drawn from `rng`, a numpy Generator. New pixels get the value `fill`.
+    most   the distances are from -most to most pixels
+    rng    a numpy Generator, which draws the distances
+    fill   the value of new pixels at the border
     """
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)

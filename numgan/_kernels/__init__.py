@@ -227,7 +227,7 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """Return the function of the kernel `name` of the backend in use or, if an array is empty, of reference.py.
+    """Return the function of the kernel `name`, from the backend or, if an array is empty, reference.py.
     (A compiled kernel could loop very long over a huge axis of another array, and add nothing.)
     The call is counted under `counted`, or under `name` if that is None.
     """

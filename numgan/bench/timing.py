@@ -16,7 +16,10 @@ PAUSE = 0.06  # seconds; the threads of OpenMP spin for some ten milliseconds af
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per call: median, lower quartile (low) and upper quartile (high), over `calls` calls."""
+    """The times of a function in milliseconds per call: median, lower quartile (low), upper quartile (high).
+
+    calls is the number of calls that were measured.
+    """
 
     median: float
     low: float

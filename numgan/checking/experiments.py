@@ -287,10 +287,10 @@ def _no_border(point, rng):
 
 
 def _projected(axes, centred, orthogonal):
-    """Make a function (point, rng) that changes dy and tdy of a Point so that their means are zero.
+    """Make a function (point, rng) that changes dy and tdy of a Point: mean 0, or orthogonal to y, or both.
 
     axes         axes(number of axes of y) returns the axes of the means
-    centred      True: dy gets the mean 0 over these axes
+    centred      True: dy gets the mean 0 over these axes. False: dy keeps its mean
     orthogonal   True: dy becomes orthogonal to y - mean(y) over these axes
 
     The function returns whether it applies: y must be one array with at least 4 entries along the axes.

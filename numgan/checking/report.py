@@ -6,7 +6,7 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """A check cannot decide with these random arrays: they lie on a kink, or nothing can be compared.
+    """Raised if a check cannot decide with its random arrays: they lie on a kink, or all gradients are zero.
 
     `points.at_points` then repeats the check with other random arrays. It raises this error after several
     attempts, and at once if the user gave the input.
@@ -14,11 +14,14 @@ class BadPoint(GradientError):
 
 
 class OnKink(BadPoint):
-    """The arrays lie on a kink: no difference quotient is valid, or the slopes on the two sides differ."""
+    """Raised if the arrays of a check lie on a kink, where the slopes on the two sides differ.
+
+    Then no difference quotient is valid.
+    """
 
 
 class AllZero(BadPoint):
-    """The gradient and the difference quotients are zero here, although the function depends on the array.
+    """Raised if a gradient and its difference quotients are zero although the function depends on the array.
 
     Units are dead or terms cancel, so the check has compared nothing.
     """

@@ -217,29 +217,31 @@ NO_JUDGE = (
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     """Compare the samples of an open run with test rows of its data. Returns a dict with the results.
 
-    judge    an open run of a classifier of the same pictures; None: no figures that need a judge
-    count    number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large pictures
-    seed     the seed of the samples, of the order of training rows and of the measures' random choices
-    quick    True: leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall, density
-             and coverage of features
+    judge      an open run of a classifier of the same pictures; None: no figures that need a judge
+    count      number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large
+               pictures
+    seed       the seed of the samples, of the order of training rows and of the measures' random choices
+    quick      True: leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall,
+               density and coverage of features
+    progress   True: a progress bar on stderr
 
     The dict has these entries:
 
-    run        the run's folder
-    data       the name of its data set
-    samples    the number of samples
-    seed       as given
-    seconds    the time that the evaluation took
-    against    a text: the number and kind of rows that samples are compared with
-    beside     a text: the number of training rows on which "real" is measured
-    judge      {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
-               there are any; None without a judge
-    missing    None, or the reason why the training data were not read: then the rows that the run keeps of
-               them are used, half of them as test rows
-    figures    {name of a figure: {samples, real, better, against}}: the number for the samples, the number
-               for training rows, which number is better ("lower", "higher", "as real", or None for neither),
-               and a text: what both are compared with. Names with classifier_ need the judge
-    skipped    {name of a measure: reason why it was left out}
+    run       the run's folder
+    data      the name of its data set
+    samples   the number of samples
+    seed      the argument seed
+    seconds   the time that the evaluation took
+    against   a text: the number and kind of rows that samples are compared with
+    beside    a text: the number of training rows on which "real" is measured
+    judge     {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
+              there are any; None without a judge
+    missing   None, or the reason why the training data were not read: then the rows of the data that the run
+              stores are used, half of them as test rows
+    figures   {name of a figure: {samples, real, better, against}}: the number for the samples, the number for
+              training rows, which number is better ("lower", "higher", "as real", or None for neither), and a
+              text: what both are compared with. Names with classifier_ need the judge
+    skipped   {name of a measure: reason why it was left out}
 
     If the data have no test part, half of the training rows are the test rows, and the other half is used for
     "real".

@@ -31,7 +31,7 @@ PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backwar
 
 @dataclass(frozen=True)
 class Pass:
-    """The context of a forward pass: what the pass uses besides the parameters and x.
+    """The context of a forward pass: what the pass uses in addition to the parameters and x.
 
     Equal contexts give equal bits.
 

@@ -209,7 +209,7 @@ class System:
 
     drawers         names of the networks that draw a sample; (): the system draws no samples
     judges          names of the networks whose output distinguishes real samples from generated ones
-    made_from       names of the batch's columns that a sample is made from, besides noise
+    made_from       names of the batch's columns that a sample is made from, in addition to noise
     target          the name of the column of real data that samples should be like
     purpose         what a trained system does, in words
     packed          the number of samples that D judges together; the batch size must be a multiple of it

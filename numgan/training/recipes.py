@@ -213,8 +213,8 @@ class Recipe:
         """A copy of the recipe with a preset, and with the sample shape and class count of the data.
 
         Shape and classes stay None where they equal those of the preset. If the user names a preset and no
-        size, the shape is that of the preset's own data set. A preset whose networks have a fixed size always
-        has its own shape.
+        size, the shape is that of the preset's own data set, except for a preset that follows the data (see
+        `systems.follows_data`). A preset whose networks have a fixed size always has its own shape.
         """
         if self.preset is not None and self.shape is not None:  # resolved before
             return self

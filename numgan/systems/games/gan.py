@@ -175,7 +175,7 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0, shape=(8, 8, 1)):
-    """`digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
+    """The preset `digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
 
     Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
     one sample.

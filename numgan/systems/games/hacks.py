@@ -287,7 +287,7 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
 
 
 def none(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with every switch off, for comparison.
+    """The preset `digits` with every switch off, for comparison.
 
     It has dense networks with ReLU, uniform z, pixels in 0..1, real samples and fakes in one batch, the
     minimax loss, and SGD with momentum. It has no moving average of G. Makes the system and returns it, a
@@ -311,7 +311,7 @@ def none(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def everything(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with the tips of the list turned on, also the doubtful ones.
+    """The preset `digits` with the tips of the list turned on, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise, dropout, minibatch
     discrimination and k = 2 discriminator steps. Makes the system and returns it, a Hacks. `width` is a
@@ -337,7 +337,7 @@ def everything(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def conditional(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with labels: G and D get the class of each sample as an input.
+    """The preset `digits` with labels: G and D get the class of each sample as an input.
 
     Makes the system and returns it, a Hacks. `width` is a factor of the hidden widths, `shape` the shape of
     one sample and `classes` the number of classes.

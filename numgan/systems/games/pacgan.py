@@ -73,7 +73,7 @@ def digits(width=1.0, shape=(8, 8, 1)):
 
 
 def pac4(width=1.0, shape=(2,)):
-    """`points` with packs of four samples.
+    """The preset `points` with packs of four samples.
 
     Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, and `shape` the shape
     of one sample.

@@ -118,7 +118,7 @@ def points(width=1.0, shape=(2,)):
 
 
 def plain(width=1.0, shape=(2,)):
-    """`points` with K = 0: the same game without unrolling, for comparison.
+    """The preset `points` with K = 0: the same game without unrolling, for comparison.
 
     Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
     shape of one sample.
@@ -127,7 +127,7 @@ def plain(width=1.0, shape=(2,)):
 
 
 def descent(width=1.0, shape=(2,)):
-    """`points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
+    """The preset `points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
 
     Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
     shape of one sample.

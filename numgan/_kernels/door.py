@@ -76,7 +76,8 @@ def arrays(kernel, **named):
 def agree(kernel, what, expected, got):
     """Raise ValueError unless `got` equals `expected`, a size or a shape.
 
-    The text `what` names the compared value in the message.
+    The text `what` names the compared value in the message. kernel, the name of the kernel, begins the
+    message.
     """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
@@ -97,7 +98,7 @@ def constants(kernel, **named):
     named   {name: value}
 
     Raises ValueError for a number outside its range in RANGES, for nan, and for other types. A name that is
-    not in RANGES may have any value but nan.
+    not in RANGES may have any value but nan. kernel is the name of the kernel, for the message.
     """
     found = []
     for name, value in named.items():
@@ -171,7 +172,8 @@ def window(kernel, taps, stride, padding, size):
 def slope(kernel, value):
     """Convert `value`, the slope of a LeakyReLU, to a float. ValueError unless it is finite and at least 0.
 
-    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative.
+    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative. kernel
+    is the name of the kernel, for the message.
     """
     number = real(value)
     if not 0 <= number < math.inf:
@@ -245,7 +247,8 @@ def channels(kernel, **named):
     named   {name: array}; the first array is a matrix
 
     Raises the errors of `arrays`, and ValueError if a matrix has another shape than the first, or a vector
-    another length than C. None stays None if the table of arguments.py allows it.
+    another length than C. None stays None if the table of arguments.py allows it. kernel is the name of the
+    kernel, for the message.
     """
     found = arrays(kernel, **named)
     shape = found[0].shape

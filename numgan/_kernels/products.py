@@ -103,6 +103,8 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     """How many neighbouring windows of a row to merge into one wide window; 1: do not merge.
 
+    dtype is the type of the arrays.
+
     columns    the number of windows in a row; the result divides it
     features   the number of results of a window
     stride     the horizontal stride; only stride 1 is merged, and only float32
@@ -202,7 +204,8 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
     """The input gradient (N, H, W, C), plus bias, of a convolution whose output has one pixel.
 
     dy is (N, 1, 1, O), w (KH, KW, C, O), size (H, W). Each tap of w gives one pixel of the result, so one
-    matrix product computes all pixels. bias (C,) is added to each pixel; None: no bias.
+    matrix product computes all pixels. bias (C,) is added to each pixel; None: no bias. padding (vertical,
+    horizontal) is that of the convolution.
     """
     kh, kw, c, _ = w.shape
     padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)

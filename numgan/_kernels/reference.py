@@ -37,7 +37,10 @@ def _padded(x, padding, value=0):
 
 
 def _cropped(padded, padding):
-    """Remove the border from padded (N, HP, WP, C), as a contiguous array: the inverse of `_padded`."""
+    """Remove the border from padded (N, HP, WP, C), as a contiguous array: the inverse of `_padded`.
+
+    padding is the pair (p, q): p rows and q columns on each side.
+    """
     p, q = padding
     return np.ascontiguousarray(padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q])
 

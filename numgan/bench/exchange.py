@@ -86,7 +86,7 @@ def read(net, shape, p, arrays):
 def pictures(x):
     """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch.
 
-    An array without four axes is returned unchanged.
+    x is a NumPy array. An array without four axes is returned unchanged.
     """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 

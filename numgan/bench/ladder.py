@@ -185,7 +185,8 @@ def report(kind, size=None, threads=None, extra=()):
     """Check and time all versions of a kernel, as `climb` does, and return one dict that JSON can store.
 
     The dict has the results, the problem and the machine. The arguments are those of `climb`: kind is
-    "matmul" or "conv"; size None means the default of the kind.
+    "matmul" or "conv"; size None means the default of the kind. threads is the number of threads, and extra
+    are further Rungs.
     """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)

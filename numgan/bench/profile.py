@@ -62,7 +62,7 @@ def places(net):
     """Yield (path, layer) for a network and all layers in it.
 
     A path is the names from the network down to the layer, such as "0.1"; the path of the network is "". A
-    layer that is used twice is listed once, with its first path.
+    layer that is used twice is listed once, with its first path. net is the network.
     """
     seen = set()
 

@@ -158,7 +158,10 @@ def _compare_gradients(worker, session, work, variants):
 
 
 def shapes(system):
-    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}."""
+    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}.
+
+    system is the System.
+    """
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 

@@ -30,7 +30,7 @@ class Timing:
     def of(cls, times):
         """Make the Timing (median and quartiles) of a list of milliseconds, one number for each call.
 
-        Raises ValueError if the list is empty.
+        Raises ValueError if the list is empty. times is the list.
         """
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")

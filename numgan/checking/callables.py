@@ -74,7 +74,10 @@ def paths(x, path="x"):
 
 
 def expect_float64(arrays):
-    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
+    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64.
+
+    arrays is an array, or a (nested) tuple of arrays.
+    """
     for _, array in leaves(arrays):
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             got = getattr(array, "dtype", type(array).__name__)

@@ -30,7 +30,7 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
     slow         compare every entry of every parameter; False: a few random projections of each parameter
     real, fake   the numbers of real samples and of latents
 
-    Raises GradientError if a gradient is wrong.
+    Raises GradientError if a gradient is wrong. seed gives all random numbers.
     """
     title = repr(consensus)
     make = partial(GamePoint, D, G, z, real, fake, seed)

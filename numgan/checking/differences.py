@@ -349,7 +349,10 @@ def _cancelled(block, analytic, numeric, whole):
 
 
 def _near_kink(block, rng):
-    """Whether the function of a Block has an unreported kink along one random direction, drawn with rng."""
+    """Whether the function of a Block has an unreported kink along one random direction, drawn with rng.
+
+    block is the Block: an array and the function of it.
+    """
     return has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit))
 
 

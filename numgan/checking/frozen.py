@@ -143,6 +143,7 @@ def _equal(one, two):
     """Whether two results dx are equal in structure, shapes, dtypes and values, without any tolerance.
 
     0.0 equals -0.0, and nan equals nan. An array of a class that records operations counts as a plain array.
+    one and two are arrays, None, or tuples of these.
     """
     plain = partial(mapped, lambda a: a if a is None else np.array(a))
     return same(plain(one), plain(two))

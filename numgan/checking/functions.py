@@ -68,6 +68,7 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
            with respect to y; this is a backward pass
            None: f returns a pair (y, gradient), with a number y
     slow   compare every entry; False: a few random projections, for large x
+    seed   gives the random directions
     name   the name of f in messages; None: f.__name__
 
     A gradient may be zero because f does not depend on x, as the sum of a softmax. Then f stays the same

@@ -29,11 +29,11 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     any other loss                           is a function loss(y, target) -> (value, dy). Its tangent is
                                              checked only if it has a method `tangent`
 
-    target    the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
-              numbers (5, 3) otherwise
-    slow      compare every entry of a derivative; False: a few random projections
+    target   the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
+             numbers (5, 3) otherwise
+    slow     compare every entry of a derivative; False: a few random projections
 
-    Raises GradientError if a derivative or a tangent is wrong.
+    Raises GradientError if a derivative or a tangent is wrong. seed gives the random logits and directions.
     """
     report = Report(repr(loss))
     for label, draw, derivative, tangent, skipped in _functions(loss, target):

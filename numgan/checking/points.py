@@ -30,7 +30,7 @@ def randomised(net, p, rng):
                                 and then change by 0.3 N(0, 1) times their scale, because the passes must also
                                 be right before the held entries have converged
 
-    So gradients have ordinary size, no unit is dead, and no entry is zero.
+    So gradients have ordinary size, no unit is dead, and no entry is zero. rng draws the numbers.
     """
     for name in trained_names(p):
         array = p[name]

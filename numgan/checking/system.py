@@ -45,7 +45,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     Every gradient may be right in a system that trains badly: it warns of each of `systems.doubts`.
 
     Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
-    if the system is not complete (see `expect_roles`), or an objective returns no Result.
+    if the system is not complete (see `expect_roles`), or an objective returns no Result. seed gives all
+    random numbers.
     """
     expect_type("check_system: system", system, System, "a System, such as numgan.build makes")
     for _, stage in system.stages:

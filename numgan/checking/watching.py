@@ -252,7 +252,8 @@ def recording(see):
 def _plain(tree):
     """A copy of an array, or of a tuple, list or dict of arrays, with plain NumPy arrays.
 
-    Each array of a class that records operations becomes a view of the class np.ndarray.
+    Each array of a class that records operations becomes a view of the class np.ndarray. tree is the array,
+    tuple, list or dict. Other values are returned unchanged.
     """
     if isinstance(tree, np.ndarray):
         return tree.view(np.ndarray)
@@ -268,7 +269,7 @@ def _as(kind, result):
 def _inner(value):
     """A tuple of the ids of the objects in a container, or of the attributes of an object.
 
-    It is () for Parameters, whose entries are new views at each access.
+    It is () for Parameters, whose entries are new views at each access. value is the container or the object.
     """
     if isinstance(value, Parameters):
         return ()  # an entry is a new view at each access

@@ -212,7 +212,7 @@ def print_health(verdicts):
 
     A Verdict is the result of one check. A line shows its level, its name and its meaning. If it has advice,
     a second line has the measured value (if any), the threshold and the advice. Advice that several Verdicts
-    have is printed once.
+    have is printed once. verdicts is the list.
     """
     given = set()
     for verdict in verdicts:

@@ -54,7 +54,7 @@ def load_arrays(path, *names):
     """Read the arrays called `names` from an uncompressed .npz file. Returns a list of arrays in this order.
 
     Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
-    MOST bytes. Raises OSError if the file cannot be opened.
+    MOST bytes. Raises OSError if the file cannot be opened. path is the name of the file.
     """
 
     def unpack(data, path):

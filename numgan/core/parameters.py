@@ -149,7 +149,8 @@ class Parameters(Mapping):
     def __add__(self, other):
         """The sum of two gradients of one network, as new Parameters.
 
-        Raises ValueError for gradients of a sub-network.
+        Raises ValueError for gradients of a sub-network. other is a Parameters or a Gradient with the same
+        layout.
         """
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))
@@ -279,7 +280,7 @@ def gather(layout, parts, dtype):
     parts    a list of pairs (name of the child, its gradient). This gradient is a mapping {path: array or
              None} such as a Gradient, or None. None always means zero
 
-    If a layer object is used twice, its two gradients are added.
+    If a layer object is used twice, its two gradients are added. dtype is the dtype of the gradient.
     """
     arrays = {}
     for name, part in parts:

@@ -203,7 +203,10 @@ def usual_steps(run):
 
 
 def command(recipe):
-    """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`."""
+    """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`.
+
+    recipe is the Recipe, in which preset, data and paths are filled in.
+    """
     words = ["numgan", "train", recipe.system]
     for field in options(recipes.Recipe):
         value = getattr(recipe, field.name)

@@ -115,7 +115,7 @@ def _train(home, recipe, system, dataset, progress):
 def as_seen(judge, images):
     """Convert pictures (N, H, W, C) uint8 to float32 in the pixel range of the judge, an open classifier run.
 
-    The result is the argument x of `probabilities` and `features`.
+    The result is the argument x of `probabilities` and `features`. images are the pictures.
     """
     return to_floats(images, judge.system.pixels)
 

@@ -53,7 +53,10 @@ class Verdict:
 
 
 def worst(verdicts):
-    """The worst level of a list of Verdicts: "ok", "look" or "bad"; "ok" if the list is empty."""
+    """The worst level of a list of Verdicts: "ok", "look" or "bad"; "ok" if the list is empty.
+
+    verdicts is the list.
+    """
     return max((verdict.level for verdict in verdicts), key=LEVELS.index, default="ok")
 
 

@@ -61,13 +61,18 @@ class constant:
 def he(rng, shape, fan_in, fan_out):
     """Initialiser: normal with mean 0 and variance 2 / fan_in (He et al. 2015, eq. 10).
 
-    This keeps the variance of the activations through ReLU layers.
+    This keeps the variance of the activations through ReLU layers. It returns a float64 array of `shape`,
+    drawn with the numpy Generator rng. fan_in is the number of inputs of one output. fan_out is not used.
     """
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16).
+
+    It returns a float64 array of `shape`, drawn with the numpy Generator rng. fan_in is the number of inputs
+    of one output, fan_out that of outputs of one input.
+    """
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
 

@@ -55,7 +55,8 @@ class _Pool(LinearMap):
 class MaxPool2d(_Pool):
     """The layer y = max over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the same way. If several entries of a window are equally large, the first one counts as the maximum. The
+    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the
+    same way. If several entries of a window are equally large, the first one counts as the maximum. The
     padding is never the maximum.
 
     Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C) or the window is
@@ -81,7 +82,8 @@ class MaxPool2d(_Pool):
 class AvgPool2d(_Pool):
     """The layer y = mean over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the same way. The zeros of the padding are part of the mean. Raises TypeError if x is not an array of floats;
+    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the
+    same way. The zeros of the padding are part of the mean. Raises TypeError if x is not an array of floats;
     ValueError if x is not (N, H, W, C) or the window is larger than the padded image.
     """
 

@@ -163,7 +163,7 @@ def refreshed(net, p):
 
     Held entries are stored with the weights and not trained, such as u and v of Spectral. A path is a name
     such as "0.u". A layer object that is used twice in the network has one set of entries, under its first
-    path. p is not changed.
+    path. p is not changed. net is the network.
     """
     return {
         ".".join((*path, name)): value

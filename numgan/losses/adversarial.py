@@ -97,7 +97,8 @@ class AdversarialLoss:
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns.
+        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
+        real samples and on fakes.
         """
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 

@@ -79,7 +79,8 @@ class RelativisticLoss:
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns.
+        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
+        real samples and on fakes.
         """
         tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
         return self.transpose(tdts, real, fake)

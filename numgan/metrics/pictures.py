@@ -86,18 +86,19 @@ def ms_ssim(pictures, reference, data_range=1.0):
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     """The sliced Wasserstein-1 distance SW of two sets with equal numbers of rows, a float.
 
+    seed draws the random vectors.
+
     It is the mean, over random directions u, of the one-dimensional distance of the two projected sets.
 
     SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|
 
-    x, y (N, D)     the two sets; SW is in their units
-    directions      the number of random vectors u, uniform on the unit sphere of D dimensions
+    x, y (N, D)   the two sets; SW is in their units
+    directions    the number of random vectors u, uniform on the unit sphere of D dimensions
 
     For y = x + v, a shift by the vector v, SW is mean_u |u.v|; in one dimension |v|.
 
     Raises ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or
-    empty input.
-    Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
+    empty input. Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
     """
     where = "sliced_wasserstein"
     a = rows(where, "x", x, single=True)

@@ -36,7 +36,7 @@ def roofline(found, title=""):
 
     found is the dictionary that `bench kernels --json` prints. The line is the upper limit of the speed. It
     is the smaller of two numbers: the measured peak of multiply-adds (if it is known), and flops per byte
-    times the measured memory bandwidth. Returns a Pillow image.
+    times the measured memory bandwidth. Returns a Pillow image. title is the title of the picture.
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
@@ -78,7 +78,8 @@ def growth(rows, title=""):
     """Draw the results of `bench growth`: milliseconds per image over the size that was changed.
 
     rows is a list of dictionaries, one for each measured size. There is one panel for each quantity that is
-    changed, such as the batch size. A band shows the quartiles. Returns a Pillow image.
+    changed, such as the batch size. A band shows the quartiles. Returns a Pillow image. title is the title of
+    the picture.
     """
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1))

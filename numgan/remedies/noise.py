@@ -42,13 +42,14 @@ def noisy(x, std, rng):
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
     """Draw labels for D's loss, for samples that are all real or all fake. Returns an array of `shape`.
 
-    real      True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
-    smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
-    soft      True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
-              no effect
-    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample
+    real     True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
+    smooth   the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
+    soft     True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
+             no effect
+    flip     the probability that a real sample gets the label of a fake, or a fake that of a real sample
 
-    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
+    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator. dtype is the dtype
+    of the result.
     """
     expect_rng("drawn_labels", rng)
     if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):

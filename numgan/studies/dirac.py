@@ -276,7 +276,8 @@ def draw(results, out):
 def _expected(method):
     """The expected results of a Method, for the row "expected" of the table: {column key: text}.
 
-    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
+    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one. method
+    is the Method.
     """
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:

@@ -61,7 +61,7 @@ def read(path):
     """Read a file that `Looks` wrote: {step: {name: number}}, in the order of the steps. {} without a file.
 
     Each {name: number} also has the key "step". null in the file becomes nan. Raises FileFormatError for a
-    damaged record.
+    damaged record. path is the name of the file.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {

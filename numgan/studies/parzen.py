@@ -99,7 +99,10 @@ class Digits:
 
 
 def unit(x):
-    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1."""
+    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1.
+
+    x are the pictures.
+    """
     return x.reshape(len(x), -1) / np.float32(255)
 
 

@@ -275,7 +275,10 @@ class System:
         return {name: (name,) for name in self.objectives()}
 
     def init(self, seed=0, dtype=np.float32):
-        """Draw new random parameters from `seed`: {network: Parameters} for all networks."""
+        """Draw new random parameters from `seed`: {network: Parameters} for all networks.
+
+        dtype is the dtype of the parameters.
+        """
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
@@ -388,7 +391,7 @@ class System:
 
         An example is a pool of old fakes. Parameters and moments do not belong to it. Checkpoints contain
         this memory. Objectives get it by `with_state`. They never write to it: they return new arrays in
-        Result.memory.
+        Result.memory. dtype is the dtype of arrays of floats.
         """
         return {}
 

@@ -45,6 +45,8 @@ def locate(system, name, params, batch, key, fakes_key, result):
     params, batch    the arguments of the objective
     key, fakes_key   the seed of the objective, and the seed of the fakes that all objectives of a step share
     result           the objective's Result; None if the objective raised NonFiniteError
+
+    system is the System.
     """
     with watch_finite(), np.errstate(all="ignore"):
         try:

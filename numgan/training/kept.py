@@ -58,7 +58,7 @@ def fingerprint(dataset):
          "columns": {name: {"rows": N, "shape": of one row, "type": dtype, "parts": hashes of its rows}}}
 
     The hashes are those of PARTS parts of equal size. The name of the data set does not count. For
-    standardised data the dict also has "shift" and "scale".
+    standardised data the dict also has "shift" and "scale". dataset is the data set.
     """
     columns = {
         name: {

@@ -370,7 +370,7 @@ def check(system, dataset):
 
     Every network that the system names must exist and have an optimiser where it is trained (`expect_roles`).
     Samples of data and system must have one shape. The data must have the labels, classes and columns that
-    the system needs.
+    the system needs. dataset is the data set.
     """
     expect_roles(system)
     expect_data("train", dataset=dataset)

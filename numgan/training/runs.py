@@ -249,7 +249,7 @@ def continued(folder, steps, system, dataset, about):
     about             the identity of the run, as from checkpoint.identity
 
     It also checks the configuration, the metrics and the names of the run's files, and raises errors about
-    them. Raises ValueError if the run has more than `steps` steps already.
+    them. Raises ValueError if the run has more than `steps` steps already. folder is the run's folder.
     """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)

@@ -105,6 +105,7 @@ def names_of(system, dataset):
     """The names of the classes of which the system draws samples, a tuple of texts.
 
     They are the names in the data set, or "0", "1", ... if it has no names. () for a system without classes.
+    dataset is the data set that the system was trained on.
     """
     return (dataset.classes or tuple(map(str, range(system.classes)))) if system.classes else ()
 

@@ -103,7 +103,10 @@ class State:
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """Make a State with arrays of the system's sizes and weights of zero, to be filled."""
+        """Make a State with arrays of the system's sizes and weights of zero, to be filled.
+
+        dtype is the type of the weights. `checkpoint.load` fills the State.
+        """
         return cls.of(
             system,
             {

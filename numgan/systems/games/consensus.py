@@ -44,7 +44,8 @@ class ConsensusGAN(TwoPlayers):
 
         dphi and dtheta are the term's gradients with respect to D's parameters phi and G's parameters theta.
         v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the losses of D and G. params
-        are {network: Parameters}, batch has the real samples batch["x"], and fakes are the Fakes.
+        are {network: Parameters}, batch has the real samples batch["x"], and fakes are the Fakes. seed gives
+        the random numbers of the passes.
         """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))

@@ -103,11 +103,10 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     """How many neighbouring windows of a row to merge into one wide window; 1: do not merge.
 
-    dtype is the type of the arrays.
-
+    dtype      the dtype of the arrays; only float32 is merged
     columns    the number of windows in a row; the result divides it
     features   the number of results of a window
-    stride     the horizontal stride; only stride 1 is merged, and only float32
+    stride     the horizontal stride; only stride 1 is merged
     most       the largest result
     widest     the largest number of results of a merged window
 

@@ -59,10 +59,10 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for a network and all layers in it.
+    """Yield (path, layer) for the network `net` and all layers in it.
 
     A path is the names from the network down to the layer, such as "0.1"; the path of the network is "". A
-    layer that is used twice is listed once, with its first path. net is the network.
+    layer that is used twice is listed once, with its first path.
     """
     seen = set()
 

@@ -28,9 +28,9 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """Make the Timing (median and quartiles) of a list of milliseconds, one number for each call.
+        """Make the Timing (median and quartiles) of `times`, a list of milliseconds, one for each call.
 
-        Raises ValueError if the list is empty. times is the list.
+        Raises ValueError if the list is empty.
         """
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")

@@ -33,7 +33,7 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """The error of a kernel that failed its trial. The message names the first wrong case and the reason."""
+    """Raised if a kernel failed its check. The message names the first wrong case and the reason."""
 
 
 class Matmul:

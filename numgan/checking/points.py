@@ -296,7 +296,10 @@ class Point:
         return flat(self.dy) * flat(self.forward(x, p)[0])
 
     def at(self, t, tx=None, tp=None):
-        """Run a forward pass at x + t tx and p + t tp: (y, cache). A direction of None stands for zero."""
+        """Run a forward pass of the layer at input x + t tx and parameters p + t tp. Returns (y, cache).
+
+        t is a number. A direction tx or tp of None stands for zero.
+        """
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),

@@ -208,11 +208,11 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """Print the results of the health checks of a run, a list of Verdicts.
+    """Print the results of the health checks of a run: `verdicts`, a list of Verdicts.
 
     A Verdict is the result of one check. A line shows its level, its name and its meaning. If it has advice,
     a second line has the measured value (if any), the threshold and the advice. Advice that several Verdicts
-    have is printed once. verdicts is the list.
+    have is printed once.
     """
     given = set()
     for verdict in verdicts:

@@ -51,10 +51,10 @@ def load_array(path):
 
 
 def load_arrays(path, *names):
-    """Read the arrays called `names` from an uncompressed .npz file. Returns a list of arrays in this order.
+    """Read the arrays called `names` from the uncompressed .npz file `path`. Returns a list in this order.
 
     Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
-    MOST bytes. Raises OSError if the file cannot be opened. path is the name of the file.
+    MOST bytes. Raises OSError if the file cannot be opened.
     """
 
     def unpack(data, path):

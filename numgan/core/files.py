@@ -225,10 +225,9 @@ def appending(path):
 
 
 def make_folder(path):
-    """Make a folder if it does not exist, and return its Path.
+    """Make the folder `path` if it does not exist, and return its Path.
 
-    Raises FileExistsError if something else, such as a link or a file, has the name. path is the name of the
-    folder.
+    Raises FileExistsError if something else, such as a link or a file, has the name.
     """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)

@@ -147,10 +147,10 @@ class Parameters(Mapping):
         )
 
     def __add__(self, other):
-        """The sum of two gradients of one network, as new Parameters.
+        """The sum of two gradients of one network, as new Parameters: this object + `other`.
 
-        Raises ValueError for gradients of a sub-network. other is a Parameters or a Gradient with the same
-        layout.
+        other is a Parameters or a Gradient with the same layout. Raises ValueError for gradients of a
+        sub-network.
         """
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))

@@ -53,10 +53,7 @@ class Verdict:
 
 
 def worst(verdicts):
-    """The worst level of a list of Verdicts: "ok", "look" or "bad"; "ok" if the list is empty.
-
-    verdicts is the list.
-    """
+    """The worst level of the list `verdicts`: "ok", "look" or "bad". It is "ok" if the list is empty."""
     return max((verdict.level for verdict in verdicts), key=LEVELS.index, default="ok")
 
 

@@ -199,8 +199,8 @@ class Sequential(Network):
 class KeptBackward(tuple):
     """A tuple of all derivatives that one backward pass through a Sequential of k layers computes.
 
-    Entry i, for i = 0..k-1, is the dx of layer i, so entry 0 is the dx of the network. Entry k is the dy of
-    the network.
+    Entry i, for i = 0..k-1, is the derivative of the loss with respect to the input of layer i, so entry 0 is
+    the dx of the network. Entry k is the dy of the network.
     """
 
     @property

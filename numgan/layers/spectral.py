@@ -159,11 +159,11 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """The new values of all held entries of a network, {path: array}, from its parameters p after an update.
+    """The new values of all held entries of the network `net`, {path: array}, after an update of p.
 
-    Held entries are stored with the weights and not trained, such as u and v of Spectral. A path is a name
-    such as "0.u". A layer object that is used twice in the network has one set of entries, under its first
-    path. p is not changed. net is the network.
+    p are the Parameters of the network; they are not changed. Held entries are stored with the weights and
+    not trained, such as u and v of Spectral. A path is a name such as "0.u". A layer object that is used
+    twice in the network has one set of entries, under its first path.
     """
     return {
         ".".join((*path, name)): value

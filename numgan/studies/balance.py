@@ -48,9 +48,9 @@ LOOKS = "looks.jsonl"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN that trains D only in every `rest`-th step. G is trained in every step.
+    """A GAN that trains D only in every `rest`-th step: in the steps 0, rest, 2 rest, ...
 
-    rest   D is trained in the steps 0, rest, 2 rest, ...
+    G is trained in every step.
     """
 
     rest: int = 1

@@ -70,7 +70,7 @@ WORST = {
 class Even(TwoPlayerGAN):
     """A GAN whose D may stop learning at a step.
 
-    freeze   from this step on only G is trained; None: D is always trained
+    freeze   from this step on only G is trained; None: D is trained in all steps
     """
 
     freeze: int | None = None

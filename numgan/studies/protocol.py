@@ -47,13 +47,13 @@ SPENT = Record({"before": Real(0)})
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table.
+    """A column of a study's table. A figure is a measured number (or text) in the result of a trial.
 
-    key      the key of the column's figure in the result of a trial
-    heading  the title of the column
-    digits   the number of digits: decimals for style "f", significant digits for style "g"
-    scale    a factor for the figure; 100 gives per cent
-    style    "f" or "g" as in Python's formats; "words" for a figure that is a text
+    key       the key of the column's figure in the result of a trial
+    heading   the title of the column
+    digits    the number of digits: decimals for style "f", significant digits for style "g"
+    scale     a factor for the figure; 100 gives per cent
+    style     "f" or "g" as in Python's formats; "words" for a figure that is a text
     """
 
     key: str
@@ -68,7 +68,7 @@ class Column:
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell. `values` has one value for each seed; None values are left out.
+        """Make the text of one cell of a table. `values` has one value for each seed, or None if it is missing.
 
         all None         "-"
         style "words"    each different text once
@@ -118,7 +118,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Studied:
-    """The outcome of a study.
+    """The result of a study: a table, and all numbers. An arm is a method.
 
     folder, table, files   the folder, the table as text, and {name: path} of the files that were written
     results, seconds       {arm: [result of each seed]}, and the sum of the seconds of all trials

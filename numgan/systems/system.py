@@ -60,7 +60,7 @@ class Fakes:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of an objective.
+    """What an objective returns: a loss, its gradients, and numbers for the curves.
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains

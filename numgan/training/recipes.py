@@ -366,11 +366,11 @@ def _from_anywhere(path):
 
 
 def check(system, dataset):
-    """Raise ValueError or TypeError unless the system can be trained on the data.
+    """Raise ValueError or TypeError unless the system can be trained on the data set `dataset`.
 
     Every network that the system names must exist and have an optimiser where it is trained (`expect_roles`).
     Samples of data and system must have one shape. The data must have the labels, classes and columns that
-    the system needs. dataset is the data set.
+    the system needs.
     """
     expect_roles(system)
     expect_data("train", dataset=dataset)

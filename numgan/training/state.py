@@ -73,12 +73,13 @@ def _initial_memory(system, dtype):
 class State:
     """Everything that training changes. Configuration and State determine all later steps, bit for bit.
 
-    params, averages   {network: Parameters}: the weights, and the moving averages of some networks' weights
-    moments            {network: {"step": number of updates, moment: array}} of the optimisers
-    step, batches      number of steps done, and of batches drawn
-    memory             {name: array}: extra arrays of the system
-    metrics            {name: {"step": step, "value": number}}: the last value of each metric. A lazy penalty
-                       is not computed in every step, so a line of metrics.jsonl needs an earlier value
+    params          {network: Parameters}: the weights
+    averages        {network: Parameters}: the moving averages of some networks' weights
+    moments         {network: {"step": number of updates, moment: array}} of the optimisers
+    step, batches   number of steps done, and of batches drawn
+    memory          {name: array}: the arrays that the system keeps from step to step
+    metrics         {name: {"step": step, "value": number}}: the last value of each metric. A lazy penalty is
+                    not computed in every step, so a line of metrics.jsonl needs an earlier value
     """
 
     params: dict

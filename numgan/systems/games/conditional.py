@@ -38,7 +38,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayerGAN):
-    """A game of two networks with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
+    """A two-player game with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
 
     D and G use the same fakes in each step.
     """

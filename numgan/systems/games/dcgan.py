@@ -18,7 +18,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """A game of two networks. G: z (N, Z) -> pictures with values in -1..1. D: pictures -> logits (N, 1).
+    """A two-player game. G: z (N, Z) -> pictures with values in -1..1. D: pictures -> logits (N, 1).
 
     D and G use the same fakes in each step.
     """

@@ -40,10 +40,10 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1).
+    """A two-player game of two networks. G: noise z (N, Z) -> samples x. D: x -> logit (N, 1).
 
     loss   the adversarial loss of both players
-    k      discriminator steps before each generator step
+    k      the number of discriminator steps before each generator step
     """
 
     loss: AdversarialLoss = nonsaturating

@@ -68,7 +68,7 @@ class Column:
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """Make the text of one cell of a table. `values` has one value for each seed, or None if it is missing.
+        """The text of one cell of a table. `values` has one value for each seed; None is a missing value.
 
         all None         "-"
         style "words"    each different text once

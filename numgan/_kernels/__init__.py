@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """Make a backend of own {name: function}; the reference kernels have the names that own lacks."""
+    """Make a backend from `own` {name: function}. The reference kernels have the names that own lacks."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -112,8 +112,8 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on. The results stay equal in every bit. Raises ValueError
-    unless n is an integer from 1 to 256. Without compiled kernels, n is only checked.
+    """Use n threads from the next kernel call on. The results stay equal in every bit.
+    Raises ValueError unless n is an integer from 1 to 256. Without compiled kernels, n is only checked.
     """
     if compiled:
         compiled.set_num_threads(n)
@@ -122,14 +122,14 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """Measure the peak in GFLOP/s: multiply-adds on registers alone, with the current number of threads.
+    """Measure the peak speed in GFLOP/s: multiply-adds on registers alone, with the current threads.
     itemsize is the bytes of a number, 4 or 8. Returns None if the backend is not "compiled".
     """
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
 class _Switch:
-    """Base class of settings of the kernels. `with` restores the old value at the end of its block."""
+    """Base class of switches of the kernels. The end of a `with` block restores the value from before."""
 
     def __enter__(self):
         return self
@@ -227,7 +227,7 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """The function of the kernel `name`: from the backend in use or, if an array is empty, from reference.py.
+    """Return the function of the kernel `name`, from the backend or, if an array is empty, reference.py.
     (A compiled kernel could loop very long over a huge axis of another array, and add nothing.)
     The call is counted under `counted`, or under `name` if that is None.
     """
@@ -238,7 +238,7 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """A new array with any values, like np.empty. With the backend "compiled", it may reuse freed memory."""
+    """Make an array with any values, like np.empty. The backend "compiled" may reuse freed memory for it."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)
@@ -250,8 +250,8 @@ def release_memory():
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, then `finish` (bias and LeakyReLU); the arrays may have any strides
-    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    """Return c = a b, after `finish` (bias is added, LeakyReLU is applied). The arrays may have any strides.
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)   slope: that of LeakyReLU
     """
     a, b, bias, gate = door.arrays("matmul", a=a, b=b, bias=bias, gate=gate)
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
@@ -260,8 +260,8 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def dense_weight_gradient(x, dy):
-    """dW = x' dy, where x' is the transpose; a matmul that `kernel_calls` counts as "dense_weight_gradient"
-    x (N, I)   dy (N, O)   dW (I, O)
+    """Return the weight gradient dW = x' dy of a Dense layer. x' is the transpose of x.
+    x (N, I)   dy (N, O)   dW (I, O)   `kernel_calls` counts it as "dense_weight_gradient", not as "matmul"
     """
     x, dy = door.arrays("dense_weight_gradient", x=x, dy=dy)
     door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
@@ -269,7 +269,7 @@ def dense_weight_gradient(x, dy):
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y = the convolution of x with w (formula: reference.py), then `finish` (bias and LeakyReLU)
+    """Return y, the convolution of x with w (formula: reference.py), after `finish` (bias and LeakyReLU).
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
     """
     x, w, bias, gate = door.arrays("conv2d", x=x, w=w, bias=bias, gate=gate)
@@ -280,7 +280,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
+    """Return dx, the input gradient of conv2d, from dy, the derivative for its output; then `finish` it.
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) is required
     """
     if size is None:
@@ -296,7 +296,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """dw = the weight gradient of conv2d, from its input x and dy, the derivative with respect to its output
+    """Return dw, the weight gradient of conv2d, from its input x and dy, the derivative for its output.
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
     """
     x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)
@@ -308,8 +308,8 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): the maximum of each window of x, and the number h W + w of its pixel (h, w)
-    x (N, H, W, C)   y, index (N, HO, WO, C)
+    """Return (y, index): the maximum of each window of x, and the number h W + w of its pixel (h, w).
+    x (N, H, W, C)   y, index (N, HO, WO, C)   kernel (KH, KW), stride, padding: pairs
     """
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
@@ -321,7 +321,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx, the input gradient of max_pool2d: every entry of dy is added to the pixel that index names
+    """Return dx, the input gradient of max_pool2d: each entry of dy is added to the pixel that index names.
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
     """
     (dy,) = door.arrays("max_pool2d_gradient", dy=dy)
@@ -364,26 +364,26 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
 
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    """Update a moving average in place: average = decay average + (1 - decay) p          average, p (P,)"""
     average, p = door.vectors("moving_average", read="p", average=average, p=p)
     _kernel("moving_average", p)(average, p, *door.constants("moving_average", decay=decay))
 
 
 def add(one, two, out):
-    """out = one + two, or out = one if two is None          one, two, out of one shape; out contiguous"""
+    """Write one + two, or one if two is None, to the contiguous array out. All have one shape."""
     one, two, out = door.arrays("add", one=one, two=two, out=out)
     door.output("add", out, one=one, two=two)
     _kernel("add", out)(one, two, out)
 
 
 def all_finite(x):
-    """Whether no element of x is inf or nan          x of any shape"""
+    """Whether no element of the array x is inf or nan. x has any shape."""
     (x,) = door.arrays("all_finite", x=x)
     return _kernel("all_finite", x)(x)
 
 
 def channel_moments(x):
-    """(mean, variance) of each column of x          x (P, C), P >= 1   mean, variance (C,)"""
+    """Return (mean, variance) of each column of x          x (P, C), P >= 1   mean, variance (C,)"""
     (x,) = door.arrays("channel_moments", x=x)
     if not len(x):
         raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
@@ -391,7 +391,7 @@ def channel_moments(x):
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
+    """Return y = (x - mean) scale + bias, after a LeakyReLU with this slope; slope 1: no LeakyReLU.
     x, y (P, C)   mean, scale, bias (C,)
     """
     x, mean, scale, bias = door.channels("normalize", x=x, mean=mean, scale=scale, bias=bias)
@@ -399,7 +399,7 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """(sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
+    """Return (sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
 
     With slope 1, d is dy. Otherwise dy is the gradient with respect to the output of `normalize`, and d is
     that with respect to the input of its LeakyReLU. Then scale and bias (C,) are needed.
@@ -410,7 +410,7 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
+    """Return dx = (d - centre - (x - mean) share) scale, with d as in `channel_products`.
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   bias is needed unless slope is 1
     """
     slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
@@ -434,19 +434,19 @@ def _sign_arrays(kernel, slope, **channels):
 
 
 def column_sum(x):
-    """The sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
+    """Return the sum over rows of x: the gradient with respect to a bias          x (P, C)   sum (C,)"""
     (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 
 
 def leaky_relu(x, slope):
-    """y = x if x > 0 else slope x          x, y of any shape; slope >= 0; slope 0 is ReLU"""
+    """Return y = x if x > 0 else slope x          x, y of any shape; slope >= 0; slope 0 is ReLU"""
     (x,) = door.arrays("leaky_relu", x=x)
     return _kernel("leaky_relu", x)(x, door.slope("leaky_relu", slope))
 
 
 def leaky_relu_gradient(dy, y, slope):
-    """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
+    """Return dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
     dy, y = door.arrays("leaky_relu_gradient", dy=dy, y=y)
     door.agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
     return _kernel("leaky_relu_gradient", dy)(dy, y, door.slope("leaky_relu_gradient", slope))

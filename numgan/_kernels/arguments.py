@@ -49,7 +49,11 @@ peak                   | sums(1) products(1)                                    
 
 
 def _arguments(arrays, scalars):
-    """Make the Arguments of one table line, from the texts of its columns for arrays and for numbers."""
+    """Make the Arguments of one table line, from the texts of its columns for arrays and for numbers.
+
+    arrays is a text such as "a(2) b(2) bias(1)?": names with the number of dimensions, "?" for optional.
+    scalars is a text with the names of the numbers.
+    """
     named = {}
     for word in arrays.split():
         name, dimensions = word.rstrip("?)").split("(")

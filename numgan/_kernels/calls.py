@@ -25,7 +25,7 @@ MOST_THREADS = 256  # the largest number of threads that threads.c starts
 
 
 def _number(value, who):
-    """value as a number of threads. `who` names the source of the value in the message.
+    """Convert `value` to a number of threads, an int. `who` names the source of the value in the message.
 
     Raises ValueError unless value is an integer, or the text of one, from 1 to 256.
     """
@@ -84,7 +84,9 @@ _SMALL = 1e7
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(down, across): the numbers of parts into which the rows and the columns of a matrix product are cut.
+    """The numbers of parts into which a matrix product is cut for the threads: (down, across).
+
+    down is for the rows of the result, across for its columns.
 
     rows, columns   the size of the result
     depth           the number of terms of each element of the result
@@ -97,7 +99,7 @@ def _shares(rows, columns, depth, itemsize):
 
 @lru_cache(4096)
 def _grid(rows, columns, n):
-    """(down, across) with down * across = n: the cheapest cut of a matrix (rows, columns) into n parts.
+    """The cheapest cut of a matrix (rows, columns) into n parts: (down, across) with down * across = n.
 
     down is the number of parts of the rows, across that of the columns.
     """
@@ -117,7 +119,7 @@ _LARGE = 1 << 16  # bytes; for a smaller array, reuse of memory costs more than 
 
 
 def empty(shape, dtype):
-    """A new array with any values, like np.empty. If it is large, it may be in the memory of a deleted array.
+    """Make an array with any values, like np.empty. A large array may get the memory of a deleted array.
 
     shape is a tuple of Python ints, dtype an np.dtype. Raises MemoryError if the array is too large.
     """

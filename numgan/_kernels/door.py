@@ -30,7 +30,7 @@ MOST = 1 << 40  # largest number of pixels of a padded input, so that offsets in
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """x as an exact np.ndarray. An np.memmap becomes a view of its memory. Other types raise TypeError.
+    """Return x as an exact np.ndarray. An np.memmap becomes a view of its memory. TypeError for other types.
 
     kernel, name and kind (the expected type) are texts for the message.
     """
@@ -44,7 +44,9 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, **named):
-    """The arrays `named` {argument name: array} as a list of exact np.ndarrays, in this order.
+    """Check the array arguments of a kernel and return them as a list of np.ndarrays, in the same order.
+
+    named   {name of the argument: array}
 
     None stays None if the table of arguments.py calls the argument optional. Raises TypeError for other types
     than arrays, and unless all arrays have the same dtype, float32 or float64. Raises ValueError if an array
@@ -74,14 +76,15 @@ def arrays(kernel, **named):
 def agree(kernel, what, expected, got):
     """Raise ValueError unless `got` equals `expected`, a size or a shape.
 
-    The text `what` names the compared value in the message.
+    The text `what` names the compared value in the message. kernel, the name of the kernel, begins the
+    message.
     """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def real(value):
-    """value as a float; nan if value is not a number, or if it is finite and too large for a float."""
+    """Convert `value` to a float; nan if it is not a number, or if it is finite and too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
     except OverflowError:  # value is a large integer; a large long double becomes inf, see the next line
@@ -90,10 +93,12 @@ def real(value):
 
 
 def constants(kernel, **named):
-    """The numbers `named` {name: value} of an update, such as lr, as a list of floats in this order.
+    """Check the number arguments of an update, such as lr, and return them as a list of floats in this order.
+
+    named   {name: value}
 
     Raises ValueError for a number outside its range in RANGES, for nan, and for other types. A name that is
-    not in RANGES may have any value but nan.
+    not in RANGES may have any value but nan. kernel is the name of the kernel, for the message.
     """
     found = []
     for name, value in named.items():
@@ -108,7 +113,10 @@ def constants(kernel, **named):
 
 
 def count(kernel, name, value):
-    """value, a number of updates, as an int. Raises ValueError unless it is an integer from 1 to 2^63."""
+    """Convert `value`, a number of updates, to an int. Raises ValueError unless it is from 1 to 2^63.
+
+    kernel and name, those of the kernel and of the argument, are for the message.
+    """
     number = int(value) if isinstance(value, (int, np.integer)) else 0
     if not 1 <= number <= 1 << 63:
         raise ValueError(f"{kernel}: expected {name} as an integer of at least 1, got {value!r}")
@@ -116,10 +124,10 @@ def count(kernel, name, value):
 
 
 def pair(kernel, name, value, low):
-    """value, a pair (vertical, horizontal), as two Python ints.
+    """Convert `value`, a pair (vertical, horizontal), to two Python ints.
 
     Raises TypeError unless it is a tuple or list of two integers, and ValueError if an integer is below
-    `low`.
+    `low`. kernel and name, those of the kernel and of the argument, are for the message.
     """
     entries = list(value) if isinstance(value, (tuple, list)) else []
     if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
@@ -162,9 +170,10 @@ def window(kernel, taps, stride, padding, size):
 
 
 def slope(kernel, value):
-    """value, the slope of a LeakyReLU, as a float. Raises ValueError unless it is finite and at least 0.
+    """Convert `value`, the slope of a LeakyReLU, to a float. ValueError unless it is finite and at least 0.
 
-    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative.
+    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative. kernel
+    is the name of the kernel, for the message.
     """
     number = real(value)
     if not 0 <= number < math.inf:
@@ -189,11 +198,13 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, read, **named):
-    """The vectors `named` {name: array (P,)} of an update as a list, in this order.
+    """Check the vectors of an update and return them as a list, in this order.
 
-    The kernel reads the vector with the name `read` and writes all others. Raises the errors of `arrays`, and
-    ValueError unless all vectors have one length, are contiguous and aligned, are writeable (except `read`),
-    and share no memory with each other.
+    named   {name: array (P,)}
+    read    the name of the vector that the kernel only reads; it writes all others
+
+    Raises the errors of `arrays`, and ValueError unless all vectors have one length, are contiguous and
+    aligned, are writeable (except `read`), and share no memory with each other.
     """
     found = arrays(kernel, **named)
     there = {name: x for name, x in zip(named, found) if x is not None}
@@ -231,10 +242,13 @@ def output(kernel, out, **read):
 
 
 def channels(kernel, **named):
-    """The arrays `named` {name: array} as a list, in this order: matrices (P, C) and vectors (C,) with one C.
+    """Check arrays of channels, matrices (P, C) and vectors (C,) with one C, and return them as a list.
 
-    The first array is a matrix. Raises the errors of `arrays`, and ValueError if a matrix has another shape
-    than the first, or a vector another length than C. None stays None if the table of arguments.py allows it.
+    named   {name: array}; the first array is a matrix
+
+    Raises the errors of `arrays`, and ValueError if a matrix has another shape than the first, or a vector
+    another length than C. None stays None if the table of arguments.py allows it. kernel is the name of the
+    kernel, for the message.
     """
     found = arrays(kernel, **named)
     shape = found[0].shape

@@ -14,12 +14,12 @@ _TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds o
 
 
 def _flat(x):
-    """(n, 1): a pass over all elements of x is cut into n parts for the threads."""
+    """The cut of a pass over all elements of x for the threads: (n, 1), which means n parts."""
     return _shares(x.size, 1, _TERMS, x.itemsize)
 
 
 def _vector(x):
-    """All elements of x as a contiguous vector: a view if possible, otherwise a copy. None stays None."""
+    """Reshape x to a contiguous vector of all elements: a view if possible, else a copy. None stays None."""
     return None if x is None else _contiguous(x).reshape(-1)
 
 
@@ -108,11 +108,13 @@ def _fold(n, channels):
 
 
 def _folded(fold, **arrays):
-    """{name: array} for joined rows: `fold` rows of each matrix become one row.
+    """Join rows of matrices, so that `fold` rows become one long row. Returns {name: array}.
 
-    A matrix (P, C) becomes (P / fold, fold C); fold divides P. A vector (C,) becomes `fold` copies of itself,
-    one after the other: (fold C,). All results are contiguous. A contiguous, aligned matrix is not copied, so
-    a kernel can write its result through the view. None stays None.
+    arrays   {name: a matrix (P, C), a vector (C,), or None}
+
+    A matrix becomes (P / fold, fold C); fold divides P. A vector becomes `fold` copies of itself, one after
+    the other: (fold C,). All results are contiguous. A contiguous, aligned matrix is not copied, so a kernel
+    can write its result through the view. None stays None.
     """
     folded = {}
     for name, x in arrays.items():

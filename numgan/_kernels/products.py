@@ -32,9 +32,10 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def _finished(c, slope, gate):
-    """c after LeakyReLU or, with a gate, c times the derivative of LeakyReLU, as in `reference.finish`.
+    """Apply LeakyReLU to c or, with a gate, multiply c by the derivative of LeakyReLU. Returns the result.
 
-    It is for products whose C code does not include this step. The bias must be in c already.
+    slope and gate are the arguments of `reference.finish`. It is for products whose C code does not include
+    this step. The bias must be in c already.
     """
     if gate is not None:
         return leaky_relu_gradient(c, gate, slope)
@@ -75,7 +76,13 @@ def _tiles_of(kernel, stride, channels, shape):
 
 @lru_cache(4096)
 def _tile_shares(tiles, features, threads):
-    """(down, across): into how many parts the tiles and the features (output channels) are cut for fast.h.
+    """The numbers of parts into which a convolution by fast.h is cut for the threads: (down, across).
+
+    down is for the tiles, across for the output channels.
+
+    tiles      the number of 4 x 4 tiles of the output
+    features   the number of output channels
+    threads    the number of threads
 
     A part has at most 140 tiles, and all threads get the same number of parts. Each part transforms its tiles
     and the weights of its features. The number of products is the same for every cut, so the cost counts only
@@ -96,9 +103,10 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     """How many neighbouring windows of a row to merge into one wide window; 1: do not merge.
 
+    dtype      the dtype of the arrays; only float32 is merged
     columns    the number of windows in a row; the result divides it
     features   the number of results of a window
-    stride     the horizontal stride; only stride 1 is merged, and only float32
+    stride     the horizontal stride; only stride 1 is merged
     most       the largest result
     widest     the largest number of results of a merged window
 
@@ -130,7 +138,7 @@ def _merged_window(w, stride, count):
 
 
 def _grouped(y, count):
-    """y (N, HO, WO, O) as (N, HO, WO / count, count O): a view if y is contiguous. None stays None."""
+    """Reshape y (N, HO, WO, O) to (N, HO, WO / count, count O), a view if possible. None stays None."""
     return y if y is None else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
 
 
@@ -143,7 +151,7 @@ def _one_window(size, kernel, padding):
 
 
 def _flat_rows(x):
-    """x (N, H, W, C) as a matrix (N, H W C), also if a size is 0. None stays None."""
+    """Reshape x (N, H, W, C) to a matrix (N, H W C), also if a size is 0. None stays None."""
     return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
 
 
@@ -195,7 +203,8 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
     """The input gradient (N, H, W, C), plus bias, of a convolution whose output has one pixel.
 
     dy is (N, 1, 1, O), w (KH, KW, C, O), size (H, W). Each tap of w gives one pixel of the result, so one
-    matrix product computes all pixels. bias (C,) is added to each pixel; None: no bias.
+    matrix product computes all pixels. bias (C,) is added to each pixel; None: no bias. padding (vertical,
+    horizontal) is that of the convolution.
     """
     kh, kw, c, _ = w.shape
     padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)

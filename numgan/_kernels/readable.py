@@ -48,10 +48,10 @@ def addresses(*axes):
 
 
 def lines(x):
-    """x (..., C) as a Matrix with rows of C numbers: one row for each index of the other axes, in C order.
+    """Make the Matrix of x (..., C) with rows of C numbers: one row for each index of the other axes.
 
-    For w (KH, KW, C, O), for example, the rows of O numbers belong to the indices (i, j, c). A copy is made
-    only if x is not contiguous or not aligned.
+    For w (KH, KW, C, O), for example, the rows of O numbers belong to the indices (i, j, c), in C order. A
+    copy is made only if x is not contiguous or not aligned.
     """
     x = np.require(x, requirements=["C", "A"])
     *axes, (columns, _) = zip(x.shape, x.strides)
@@ -59,7 +59,7 @@ def lines(x):
 
 
 def windows(x, kernel, stride, size):
-    """The windows of x as a Matrix (N HO WO, KH KW C) that reads x by addresses, without a copy of a window.
+    """Make the Matrix (N HO WO, KH KW C) of the windows of x. It reads x by addresses, without a copy.
 
     x        (N, H, W, C), the input with its padding
     kernel   (KH, KW), the size of a window

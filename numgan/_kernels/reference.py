@@ -13,7 +13,7 @@ import numpy as np
 
 
 def output_size(size, kernel, stride, padding):
-    """(HO, WO), the size of the output of a convolution or pooling, for an input of size (H, W).
+    """The size (HO, WO) of the output of a convolution or pooling, for an input of `size` (H, W).
 
     kernel, stride and padding are pairs (vertical, horizontal).
     """
@@ -23,21 +23,24 @@ def output_size(size, kernel, stride, padding):
 
 
 def _taps(kernel, *arrays):
-    """Iterate over all positions (i, j) in a window of size `kernel`.
+    """Iterate over all positions (i, j) in a window of size `kernel`, a pair (KH, KW).
 
-    There are none if one of `arrays` is empty: every sum over the positions is then 0.
+    If one of `arrays` is empty, there are no positions: every sum over the positions is then 0.
     """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
 def _padded(x, padding, value=0):
-    """x (N, H, W, C) with p rows and q columns of `value` added on each side; padding is (p, q)."""
+    """Add a border to x (N, H, W, C): p rows and q columns of `value` on each side. padding is (p, q)."""
     p, q = padding
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)), constant_values=value) if p or q else x
 
 
 def _cropped(padded, padding):
-    """padded (N, HP, WP, C) without its padding, as a contiguous array: the inverse of `_padded`."""
+    """Remove the border from padded (N, HP, WP, C), as a contiguous array: the inverse of `_padded`.
+
+    padding is the pair (p, q): p rows and q columns on each side.
+    """
     p, q = padding
     return np.ascontiguousarray(padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q])
 
@@ -57,18 +60,19 @@ def _tap(padded, i, j, stride, size):
 
 
 def _rows(x):
-    """x (N, H, W, C) as a matrix (N H W, C), also if a size is 0."""
+    """Reshape x (N, H, W, C) to a matrix (N H W, C), also if a size is 0."""
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def finish(c, bias, slope, gate):
-    """Finish a product or convolution c: add the bias, then apply LeakyReLU. Returns the new c.
+    """Finish the result c of a product or convolution: add the bias, then apply LeakyReLU. Returns the new c.
 
-    c = c + bias                            if bias is not None
-    c = c if c > 0 else slope c             LeakyReLU, if gate is None; slope 1: nothing happens
-    c = c if gate > 0 else slope c          otherwise: c times the derivative of a LeakyReLU with output gate
+    c = c + bias                     if bias is not None
+    c = c if c > 0 else slope c      LeakyReLU, if gate is None; slope 1: nothing happens
+    c = c if gate > 0 else slope c   otherwise: c times the derivative of a LeakyReLU with output gate
 
-    The array that is passed as c is not changed.
+    The array that is passed as c is not changed. bias has one number for each column or channel of c; gate
+    has the shape of c.
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -77,9 +81,9 @@ def finish(c, bias, slope, gate):
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, then `finish` (bias and LeakyReLU)
+    """Return the product c = a b, after `finish`: bias is added, and LeakyReLU is applied.
 
-    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)   slope: that of LeakyReLU
     """
     with np.errstate(all="ignore"):  # BLAS may report errors in unused parts of its registers
         c = np.matmul(a, b)
@@ -87,7 +91,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y = the convolution of x with w, then `finish` (bias and LeakyReLU)
+    """Return y, the convolution of x with w, after `finish`: bias is added, and LeakyReLU is applied.
 
     y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o]
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   s stride, p padding
@@ -102,9 +106,11 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
+    """Return dx, the gradient of conv2d with respect to its input, after `finish` (bias and LeakyReLU).
 
-    It is also the forward pass of the transposed convolution. size is required.
+    dx is the transpose of conv2d, as a linear map of x, applied to dy, the derivative for the output. It is
+    also the forward pass of the transposed convolution. size is required.
+
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
     *kernel, c, _ = w.shape
@@ -117,8 +123,9 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """The weight gradient of conv2d: dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
+    """Return dw, the gradient of conv2d with respect to its weights w.
 
+    dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   s stride, p padding
     """
     padded, rows = _padded(x, padding), _rows(dy)
@@ -129,7 +136,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): y is the maximum of each window, index the number h W + w of its pixel (h, w) in x
+    """Return (y, index): the maximum y of each window of x, and the number h W + w of its pixel (h, w).
 
     Among equal entries the first counts. Padding is never the maximum. nan always is.
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64
@@ -150,9 +157,9 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx, the input gradient of max_pool2d: start from dx = 0, then dx[n, index[n,h,w,c], c] += dy[n,h,w,c]
+    """Return dx, the input gradient of max_pool2d: each entry of dy is added to the pixel of its maximum.
 
-    Here the two axes H, W of dx are one axis of H W pixels.
+    dx[n, index[n,h,w,c], c] += dy[n,h,w,c], from dx = 0, where the axes H, W of dx are one axis of pixels.
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
     """
     n, _, _, c = dy.shape
@@ -172,10 +179,12 @@ def _clipped(p, clip, *moments):
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
-    p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
+    """Update p, m and v by Adam with the gradient g, in place. Returns whether all three are finite.
 
-    Then p is clipped to [-clip, clip]. p, m and v change in place. Returns whether all three are finite.
+    m = beta1 m + (1 - beta1) s,            v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
+    p = p - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
+
+    Then p is clipped to [-clip, clip].
     p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
     """
     slope = g + weight_decay * p
@@ -189,9 +198,11 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
+    """Update p and v by RMSProp with the gradient g, in place. Returns whether both are finite.
 
-    Then p is clipped to [-clip, clip]. p and v change in place. Returns whether both are finite. p, g, v (P,)
+    v = decay v + (1 - decay) s^2,   p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
+
+    Then p is clipped to [-clip, clip]. p, g and v are vectors (P,).
     """
     slope = g + weight_decay * p
     v *= decay
@@ -201,10 +212,12 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
+    """Update p and m by gradient descent with momentum, in place. Returns whether both are finite.
 
-    Then p is clipped to [-clip, clip]. p and m change in place. Returns whether both are finite.
-    p, g (P,)   m (P,), or None without momentum: then p = p - lr s, and s is tested in place of m
+    m = momentum m + s,   p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
+
+    Then p is clipped to [-clip, clip]. p, m and the gradient g are vectors (P,). m may be None without
+    momentum: then p = p - lr s, and s is tested in place of m.
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -216,13 +229,13 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
 
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    """Update a moving average in place: average = decay average + (1 - decay) p          average, p (P,)"""
     average *= decay
     average += (1 - decay) * p
 
 
 def add(one, two, out):
-    """out = one + two, or out = one if two is None          one, two, out of the same shape"""
+    """Write one + two to the array out, or one if two is None          one, two, out of one shape"""
     np.add(one, 0 if two is None else two, out=out)
 
 
@@ -235,7 +248,7 @@ def all_finite(x):
 
 
 def channel_moments(x):
-    """(mean, variance) of each column of x: the mean over rows of x, and the mean over rows of (x - mean)^2
+    """Return (mean, variance) of each column of x: the means over rows of x and of (x - mean)^2.
 
     x (P, C), P >= 1   mean, variance (C,)
     """
@@ -244,7 +257,7 @@ def channel_moments(x):
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
+    """Return y = (x - mean) scale + bias, after a LeakyReLU with this slope. slope 1: no LeakyReLU.
 
     x, y (P, C)   mean, scale, bias (C,)
     """
@@ -252,17 +265,17 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
-    """The gradient with respect to the input of normalize's LeakyReLU.
+    """The gradient with respect to the input of the LeakyReLU in `normalize`, from dy, that for its output.
 
-    dy is the gradient with respect to the output of this LeakyReLU. All arguments are those of
-    `channel_products`. The input of the LeakyReLU is computed again from x, mean, scale and bias, for its
-    sign. With slope 1 the result is dy.
+    x, mean, scale, bias, slope   the arguments of `normalize`
+
+    The input of the LeakyReLU is computed again from them, for its sign. With slope 1 the result is dy.
     """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """(sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
+    """Return (sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
 
     With slope 1, d is dy. With another slope, d is dy times the derivative of normalize's LeakyReLU. Then
     scale and bias (C,) are needed.
@@ -272,7 +285,7 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
+    """Return dx = (d - centre - (x - mean) share) scale, with d as in `channel_products`.
 
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)
     In training, BatchNorm passes centre = mean d and share = mean(d (x - mean)) / (variance + eps).
@@ -290,10 +303,10 @@ def column_sum(x):
 
 
 def leaky_relu(x, slope):
-    """y = x if x > 0 else slope x          slope >= 0; with slope 0 every x <= 0 gives 0, -inf too"""
+    """Return y = x if x > 0 else slope x. slope >= 0; with slope 0 every x <= 0 gives 0, also -inf."""
     return np.where(x <= 0, slope * x if slope else 0 * x.dtype.type(0), x).astype(x.dtype, copy=False)
 
 
 def leaky_relu_gradient(dy, y, slope):
-    """dx = dy if y > 0 else slope dy          y = leaky_relu(x), which has the sign of x"""
+    """Return dx = dy if y > 0 else slope dy, where y = leaky_relu(x) has the sign of x."""
     return np.where(y > 0, dy, dy * slope)

@@ -46,11 +46,15 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases. A subclass has a name, the shapes of its arrays, flops, traffic and `ours`.
+    """Base class of the cases: computations that are timed. A subclass has a name, shapes, flops and `ours`.
 
-    `numpy` makes the same call as `ours`; the caller then times it with the reference kernels. A subclass may
-    override it. may_be_fast says whether a fast algorithm with fewer multiplications may exist; this holds
-    for convolutions only.
+    shapes        the shapes of its random arrays
+    flops         the floating-point operations of its definition
+    traffic       the array entries that must at least be read or written
+    ours          ours(*arrays) returns a function without arguments that makes the computation
+    numpy         as ours, for NumPy. Here it is `ours`, which the caller then times with the reference
+                  kernels
+    may_be_fast   True if a fast algorithm with fewer multiplications may exist: only for convolutions
     """
 
     may_be_fast = False
@@ -93,10 +97,10 @@ class Product(Case):
 
 @dataclass(frozen=True)
 class Convolution(Case):
-    """The case of one pass of a convolution.
+    """The case (a computation that is timed) of one pass of a convolution.
 
     window   a name in WINDOWS, which has the sizes (H, W, C, O), kernel, stride and padding
-    which    the pass, a name in PASSES
+    which    the pass, a name in PASSES: "forward", "input gradient" or "weight gradient"
     batch    the number of pictures
     """
 
@@ -108,9 +112,10 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """The sizes of the case: ((H, W), C, O, kernel, stride, padding).
+        """The sizes of the convolution: ((H, W), C, O, kernel, stride, padding).
 
-        kernel, stride and padding are pairs (vertical, horizontal).
+        (H, W) is the size of the picture, C and O are the numbers of input and output channels. kernel,
+        stride and padding are pairs (vertical, horizontal).
         """
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
@@ -152,13 +157,13 @@ class Convolution(Case):
 
 @dataclass(frozen=True)
 class LayerPass(Case):
-    """The case of one pass of a layer with its first parameters, for random x (N, H, W, C).
+    """The case (a computation that is timed) of one pass of a layer, for random x (N, H, W, C).
 
-    layer   the layer
-    which   "forward" or "backward"
+    layer   the layer, with its first parameters
+    which   the pass, "forward" or "backward"
     shape   the shape of x
 
-    flops are those of a forward pass for both values of which, as the layer counts them.
+    flops are those of a forward pass, as the layer counts them, for both passes.
     """
 
     layer: object
@@ -191,7 +196,7 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """The case of one update of Adam, in place, for `size` weights.
+    """The case (a computation that is timed) of one update of Adam, in place, for `size` weights.
 
     For each weight, Adam reads the weight, the gradient and two moments, and writes the weight and both
     moments.
@@ -227,10 +232,10 @@ class Update(Case):
 
 
 def cases(quick=False):
-    """The list of all cases, [(case, dtype)], in the order of the output.
+    """The list of all cases (computations that are timed), pairs (case, dtype), in the order of the output.
 
-    Matrix products are in float32 and float64, all other cases in float32. quick=True: a few small cases of
-    each kind.
+    Matrix products are in float32 and float64, all other cases in float32. quick=True: only a few small cases
+    of each kind.
     """
     batch = 8 if quick else 64
     products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]

@@ -17,11 +17,11 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
 def examine():
-    """Examine the installation and return a dictionary that describes it.
+    """Examine the installation of numgan and return a dictionary that describes it.
 
     The dictionary has versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32,
-    all threads; None if the backend is not "compiled"), BLAS, processor, data folder, the errors of the
-    kernels, and "passed": whether no error is above TOLERANCE.
+    all threads; None if the backend is not "compiled"), BLAS, processor, data folder and the errors of the
+    kernels. "passed" is True if no error is above TOLERANCE.
     """
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]

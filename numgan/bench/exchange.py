@@ -22,8 +22,8 @@ KINKS = LeakyReLU, ReLU, Maxout
 def projects(net, i):
     """Whether layer i of the Sequential `net` is a Dense that maps a latent to a picture.
 
-    It is so if the next layer is a Reshape to (H, W, C). In PyTorch such a layer is a ConvTranspose2d whose
-    input is one pixel.
+    True if it is a Dense and the next layer is a Reshape to (H, W, C). In PyTorch such a layer is a
+    ConvTranspose2d whose input is one pixel.
     """
     after = net[i + 1] if i + 1 < len(net) else None
     return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
@@ -32,11 +32,13 @@ def projects(net, i):
 def arrangements(net, shape):
     """How the array of each parameter is rearranged for PyTorch: {path: (view, axes)}, in PyTorch's order.
 
-    path         the name of the parameter in the network, such as "0.W"
+    net     a Sequential
+    shape   the shape of its input, without the batch axis
+
+    path         the name of a parameter in the network, such as "0.W"
     view, axes   array.reshape(view).transpose(axes) has the entries of a numgan array in PyTorch's order
 
-    The arguments: net is a Sequential, shape the shape of its input, without the batch axis. Raises TypeError
-    if a layer with parameters is not in the table above.
+    Raises TypeError if PyTorch's order of a layer's parameters is not known here.
     """
     found, picture = {}, None
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
@@ -60,20 +62,21 @@ def arrangements(net, shape):
 
 
 def from_torch(array, view, axes):
-    """Convert the array of a parameter from PyTorch's order to numgan's. The result has the shape `view`.
+    """Convert the array of a parameter from PyTorch's order of entries to numgan's. Returns a new array.
 
-    view, axes   the values of `arrangements` for this parameter
+    view, axes   the values of `arrangements` for this parameter. The result has the shape `view`
     """
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
 def read(net, shape, p, arrays):
-    """Write arrays from PyTorch into p, the Parameters of a network or their gradient. Returns p.
+    """Write the arrays of PyTorch's parameters, or of their gradients, to p in numgan's order. Returns p.
 
-    arrays       one for each parameter, in the order of PyTorch's parameters()
-    net, shape   as in `arrangements`, which may raise TypeError
+    net, shape   a Sequential, and the shape of its input without the batch axis
+    p            the Parameters of this network, or of a gradient; it is changed in place
+    arrays       one array for each parameter, in the order of PyTorch's parameters()
 
-    Raises ValueError if the number of arrays or a size does not fit.
+    Raises ValueError if the number of arrays or a size does not fit, and the TypeError of `arrangements`.
     """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
@@ -83,15 +86,15 @@ def read(net, shape, p, arrays):
 def pictures(x):
     """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch.
 
-    An array without four axes is returned unchanged.
+    x is a NumPy array. An array without four axes is returned unchanged.
     """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """The set of the paths (names like "4.W") of all parameters after the last layer with a kink.
+    """The set of the names (such as "4.W") of all parameters after the last layer with a kink, such as ReLU.
 
-    net is a Sequential; without such a layer, these are all its parameters. If the loss is smooth, the
+    net is a Sequential. If no layer has a kink, these are all its parameters. If the loss is smooth, the
     gradients of these parameters pass through no kink.
     """
     names = list(net.children)

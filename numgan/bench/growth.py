@@ -59,12 +59,12 @@ class Setting:
 
 
 def base(quick=False):
-    """The Setting from which `plan` changes one value at a time. quick=True: a small network."""
+    """The Setting of a DCGAN from which `plan` changes one value at a time. quick=True: a small network."""
     return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
 
 
 def plan(quick, threads):
-    """All Settings to be timed: {name of the changed setting: [the Settings, in order]}.
+    """All Settings of a DCGAN that are timed: {name of the changed value: list of Settings, in order}.
 
     quick     True: few values and small networks
     threads   the largest number of threads; the smallest is 1
@@ -82,14 +82,16 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """Time all Settings of `plan`. Returns {machine, others_busy, results}.
+    """Time a training step of DCGANs of several sizes. Returns {machine, others_busy, results}.
 
     machine       the description of the machine
     others_busy   the share of the processors that other programs used in the pauses
-    results       [{panel, value, setting, ms_per_image, quartiles_ms, calls}], one dict for each Setting
+    results       [{panel, value, setting, ms_per_image, quartiles_ms, calls}], one dict for each Setting of
+                  `plan`. panel is the name of the changed value; ms_per_image is the median time, and
+                  quartiles_ms are per image too
 
-    A panel is all Settings with one changed value. They are timed in turn, in `rounds` bursts (calls in a
-    row) of about `seconds` each. quick=True: few values and small networks. quartiles_ms are per image too.
+    quick             True: few values and small networks
+    rounds, seconds   the number of bursts (calls in a row) of each Setting, and the length of a burst
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

@@ -30,9 +30,10 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
     peak_gflops                           {dtype: the measured peak, or None if the backend is not "compiled"}
     results                               a list of dicts, one for each line of the output
 
-    Arguments:
+    The arguments:
+
     against           the programs to compare with, a choice of "numpy" and "torch"
-    quick             True: a few small cases
+    quick             True: only a few small cases
     rounds, seconds   the number of bursts (calls in a row) of each program, and the length of a burst
 
     Raises ValueError for an unknown name in against, and ImportError for "torch" if it is not installed.
@@ -63,19 +64,22 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
 
 def impossible(rows):
-    """Those rows of `measure` whose kernel is direct and faster than the measured peak. [] is expected."""
+    """The rows of a result of `measure` that cannot be true: a direct kernel above the measured peak.
+
+    rows is the list `results` of `measure`. The list is empty if the measurement is right.
+    """
     return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
-    """Yield the result rows of one case: one for its direct form and, if it exists, one for its fast form.
+    """Yield the results of one case: a dict for its direct form and, if it exists, a dict for its fast form.
 
     Both forms of the kernel, NumPy and PyTorch are timed in turn.
 
-    case, dtype       what is computed
+    case, dtype       the computation that is timed
     numpy             whether NumPy is timed
-    worker            the Worker of PyTorch, or None: PyTorch is not timed
-    rounds, seconds   as in `measure`
+    worker            the Worker, the process of PyTorch; None: PyTorch is not timed
+    rounds, seconds   the number of bursts (calls in a row) of each program, and the length of a burst
     rest              the Rest (pause) before each burst
     """
     arrays = case.arrays(dtype)
@@ -126,7 +130,8 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
 def _forms(case, arrays):
     """The results of a case with the direct and with the fast algorithm: {"direct": array, "fast": array}.
 
-    "fast" is missing if both results are equal bit for bit: then there is no fast algorithm for this case.
+    case is a computation that is timed, and arrays are its arguments. "fast" is missing if both results are
+    equal bit for bit: then there is no fast algorithm for this case.
     """
     if not case.may_be_fast:
         return {"direct": case.ours(*arrays)()}

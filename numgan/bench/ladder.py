@@ -36,7 +36,7 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one rung of the ladder: its time, speed and error.
+    """The result of one rung (a version of a kernel) of the ladder: its time, speed and error.
 
     A rung that failed its check has only its name and a note with the reason.
     """
@@ -56,27 +56,28 @@ class Step:
 
 
 def climb(kind, size=None, threads=None, extra=()):
-    """Check every rung of a kind, then time the rungs in turn. Returns [Step], from the lowest rung up.
+    """Check all versions of a kernel (the rungs), then time them. Returns [Step], from the lowest rung up.
 
-    Your own kernels are sorted in by their speed. Rungs that fail their check come last.
-
-    kind      "matmul" or "conv"
+    kind      the kernel, "matmul" or "conv"
     size      n: matmul n x n by n x n (default 512); conv with n input and 2 n output channels (default 64)
     threads   the number of threads of BLAS and of rungs that use several; None: the number that numgan uses
-    extra     Rungs of this kind that are not registered
+    extra     further Rungs of this kind, which are not registered
 
-    Raises ValueError if a Rung in `extra` has another kind or the name of another rung, or for a wrong number
-    of threads.
+    Your own kernels are placed among the rungs by their speed. Rungs that fail their check come last. Raises
+    ValueError if a Rung in `extra` has another kind or the name of another rung, or for a wrong number of
+    threads.
     """
     return _climb(kind, size or KINDS[kind].size, threads, extra)[0]
 
 
 def _climb(kind, size, threads, extra):
-    """Do the work of `climb`, with the same arguments. Returns (steps, peak, busy). size must not be None.
+    """Check and time all versions of a kernel (the rungs). Returns (steps, peak, busy).
 
-    steps   [Step], the result of `climb`
+    steps   [Step], from the lowest rung up; rungs that failed their check come last
     peak    the measured peak in GFLOP/s, or None if the backend is not "compiled"
     busy    the share of the processors that other programs used in the pauses, or None if it is unknown
+
+    The arguments are those of `climb`; size must not be None.
     """
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
@@ -139,9 +140,13 @@ def _climb(kind, size, threads, extra):
 
 
 def _placed(kind, steps):
-    """Order the Steps of one kind: built-in rungs in their own order, your kernels among them by speed.
+    """Order the Steps (timed versions of a kernel): built-in versions in their own order, yours by speed.
 
-    Your kernel is put below the first built-in rung that is faster. Its note gets its rank among all kernels.
+    kind    "matmul" or "conv"
+    steps   [Step] in any order; the result is a new list
+
+    A kernel of yours is put below the first built-in version that is faster. Its note gets its rank among all
+    kernels.
     """
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     yours = [step for step in steps if step.name not in BUILT_IN[kind]]
@@ -154,12 +159,14 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """A copy of the Steps with `ratio_to_previous`: the speed-up over the rung that each rung improves on.
+    """A copy of the Steps (timed versions of a kernel) in which `ratio_to_previous` is filled in.
 
-    ladder   [Step], from the lowest rung up
-    after    {name of a rung: name of the rung that it improves on, or None}; None means the rung below
+    This is the speed of a version divided by the speed of the version that it improves on, in GFLOP/s.
 
-    The ratio is that of GFLOP/s. It stays None for the lowest rung, and if the other rung was not timed.
+    ladder   [Step], from the lowest version up
+    after    {name: name of the version that it improves on, or None}; None means the one below
+
+    The ratio stays None for the lowest version, and if the other version was not timed.
     """
     speed = {step.name: step.gflops for step in ladder}
     below = [None, *(step.name for step in ladder)]
@@ -175,9 +182,11 @@ def _compared(ladder, after):
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """Do a `climb` and return its results, the problem and the machine as one dict that JSON can store.
+    """Check and time all versions of a kernel, as `climb` does, and return one dict that JSON can store.
 
-    The arguments are those of `climb`. size None means the default of the kind.
+    The dict has the results, the problem and the machine. The arguments are those of `climb`: kind is
+    "matmul" or "conv"; size None means the default of the kind. threads is the number of threads, and extra
+    are further Rungs.
     """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)
@@ -202,10 +211,10 @@ def report(kind, size=None, threads=None, extra=()):
 
 
 def table(found):
-    """The text for people of a result `found` of `report`: a table with one line for each rung, and notes.
+    """The text of a table, a line for each version of a kernel, for the dict `found` that `report` made.
 
-    There is a warning if other programs used the processors, and the reason for each rung that failed its
-    check.
+    Notes follow: a warning if other programs used the processors, and the reason for each version that failed
+    its check.
     """
     peak = (
         f"{found['peak_gflops']:.0f} GFLOP/s"
@@ -248,7 +257,7 @@ def table(found):
 
 
 def load(path):
-    """Run a Python file and return the kernels that it registers: {kind: [Rung]}.
+    """Run a Python file and return the kernels that it registers with @ladder.rung: {kind: [Rung]}.
 
     The file is run as a script, so use only files that you trust. It may import modules from its own folder,
     for example a compiled one: this folder is added to sys.path and stays there. Afterwards, the list RUNGS
@@ -268,7 +277,7 @@ def load(path):
 
 
 def add_arguments(parser):
-    """Add the options of `numgan bench ladder` to an argparse parser. Every command has --json already."""
+    """Add the options of `numgan bench ladder` to an argparse parser, except --json, which it already has."""
     parser.add_argument(
         "kind",
         nargs="?",
@@ -291,10 +300,10 @@ def add_arguments(parser):
 
 
 def check_plot(file):
-    """Raise an error before the measurement if `file`, the value of --plot, cannot be written.
+    """Raise an error before the measurement if the picture file of the option --plot cannot be written.
 
-    None is allowed. Raises ValueError unless the name ends in .png, and the errors of `expect_writable`, such
-    as FileNotFoundError.
+    file is the value of the option; None is allowed. Raises ValueError unless the name ends in .png, and the
+    errors of `expect_writable`, such as FileNotFoundError.
     """
     if file and Path(file).suffix != ".png":
         raise ValueError(f"--plot: expected a file that ends in .png, got {file}")

@@ -44,7 +44,9 @@ def threads(n):
 
 
 def side(function, backend=None, blas=1, fast=None, number=None):
-    """Make a function side(calls) -> [ms] for `interleave`. It times calls of `function` with these settings:
+    """Make a function side(calls) that times calls of `function` and returns the list of milliseconds.
+
+    The settings of these calls:
 
     backend   the backend of the kernels; None: the backend in use when side is made
     blas      the number of threads of BLAS; 1 is that of `numgan train`

@@ -29,7 +29,7 @@ WARM = 2  # number of steps before the measurement
 
 
 class Clock:
-    """The total time and the number of calls of functions, in the dicts `seconds` and `calls`, for each key.
+    """The total time and the number of calls of functions: the dicts {key: seconds} and {key: calls}.
 
     `timed` makes the functions that are measured. The time of a function does not contain the time of timed
     functions that it calls.
@@ -59,7 +59,7 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for a network and all layers in it.
+    """Yield (path, layer) for the network `net` and all layers in it.
 
     A path is the names from the network down to the layer, such as "0.1"; the path of the network is "". A
     layer that is used twice is listed once, with its first path.
@@ -77,10 +77,10 @@ def places(net):
 
 
 def _backward_name(arguments, words):
-    """The name of a backward pass in the table: "frozen backward" or "backward".
+    """The name of a backward pass in the table of times: "frozen backward" or "backward".
 
-    arguments and words are the positional and the keyword arguments of backward(dy, cache, frozen=False,
-    need_dx=True).
+    arguments and words are the positional and the keyword arguments of the pass, backward(dy, cache,
+    frozen=False, need_dx=True).
     """
     frozen = words.get("frozen", arguments[2] if len(arguments) > 2 else False)
     return "frozen backward" if frozen else "backward"
@@ -92,9 +92,11 @@ def watched(system):
 
     `with watched(system) as clock` gives the Clock with the times. Its keys are:
 
-    (network, path, pass)               a pass of the layer with this path, see `places`
-    (network, "optimizer", "update")    an update of this network
-    ("", "latents", "data")             the drawing of latents
+    (network, path, pass)              a pass of the layer with this path, see `places`
+    (network, "optimizer", "update")   an update of this network
+    ("", "latents", "data")            the drawing of latents
+
+    At the end of the block the original functions are restored.
     """
     clock, covered = Clock(), []
     where = {
@@ -129,19 +131,22 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """Train a system for `steps` steps on one random batch and return the times of its layers and passes.
+    """Train a system on one random batch and return the times of its layers and passes, a dict.
 
-    The result is {machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}:
+    system       the System
+    steps        the number of measured steps; two steps before do not count
+    batch_size   the number of samples in the batch; None: that of the system
 
-    batch          the number of samples in the batch
+    The dict has these entries:
+
+    machine        the description of the machine
+    steps, batch   the number of steps, and of samples in the batch
     step_ms        the mean time of a step, in milliseconds
     elsewhere_ms   the part of step_ms that is in no row
     rows           [{network, path, layer, pass, ms, share, calls}], one dict for each pass of each layer, for
                    the update of each network and for the latents; ms and calls are means for one step, share
                    is ms / step_ms
     kernel_calls   {kernel: calls in a step}
-
-    Two steps before the measurement do not count. batch_size None means that of the system.
     """
     session = Session(system, batch_size)
     layers = {

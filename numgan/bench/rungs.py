@@ -26,12 +26,14 @@ else:
 
 
 def rung(kind, name, after=None, **properties):
-    """A decorator that registers a kernel as a built-in rung, which is checked in float32 and float64.
+    """A decorator that registers a function as a built-in rung: one version of a kernel on the ladder.
 
     kind         "matmul" or "conv"
     name         the name of the rung
     after        the name of the rung that it improves on; None: the rung that was registered before it
     properties   more fields of `trial.Rung`, such as threads and note
+
+    The rung is checked in float32 and float64.
     """
     after = after or next(reversed(trial.RUNGS[kind]), None)
     return trial.rung(kind, name, after, ("float32", "float64"), **properties)
@@ -71,17 +73,21 @@ def product(kernel):
 
 
 def registers(a, b):
-    """c = a b by the backend "cython": a is packed too, and a tile of c stays in registers while k runs.
+    """The matrix product c = a b by the backend "cython": a is packed too, a tile of c stays in registers.
 
-    k is the index of the sum. Every lower rung loads and stores a number of c for each multiply-add. Here a
-    tile of 2 x 8 is loaded and stored once per 256 terms, and each number read from a or b is used for a
-    whole row or column of the tile. The code is in numgan/_kernels/_readable.pyx.
+    a (M, K)   b (K, N)   c (M, N)
+
+    Every lower rung loads and stores a number of c for each multiply-add. Here a tile of 2 x 8 is loaded and
+    stored once per 256 terms of the sum, and each number read from a or b is used for a whole row or column
+    of the tile. The code is in numgan/_kernels/_readable.pyx.
     """
     return _kernels.readable.matmul(a, b)
 
 
 def threaded(a, b):
-    """The product c = a b by `registers` on several threads: as many as numgan uses.
+    """The matrix product c = a b by the function `registers` on several threads: as many as numgan uses.
+
+    a (M, K)   b (K, N)   c (M, N)
 
     Each thread computes about the same number of rows of c. The kernel releases the GIL (Python's lock), so
     the threads run at the same time.
@@ -139,7 +145,7 @@ def python_conv(x, w, stride, padding):
 
 
 def prepared(x, w, stride, padding):
-    """The arrays of a convolution, (x padded with zeros, y filled with zeros). y is for the output.
+    """Make two arrays for a convolution: (x padded with zeros, y filled with zeros). y is for the output.
 
     x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)   stride, padding: pairs (vertical, horizontal)
     """
@@ -164,10 +170,11 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """The convolution y of x with w by im2col: the matrix of all patches of x times the matrix w.
+    """The convolution y of x with w by im2col: the matrix of all patches of x, times the matrix w.
 
-    The matrix of patches is stored. `registers` computes the product. x (N, H, W, C), w (KH, KW, C, O);
-    stride and padding are pairs.
+    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)   stride, padding: pairs (vertical, horizontal)
+
+    The matrix of patches is stored. The function `registers` computes the product.
     """
     x, y = prepared(x, w, stride, padding)
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)

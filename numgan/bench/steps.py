@@ -66,8 +66,9 @@ class Agreement:
 
 
 def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
-    """Measure the workloads (training steps) with these names; None: all. Yields a dict of results for each.
+    """Time the workloads (training steps) of numgan and of other programs. Yields a dict of results for each.
 
+    names             the names of the workloads; None: all
     against           the programs to compare with, a choice of "numpy" and "torch"
     variants          the variants of PyTorch, from VARIANTS
     rounds, seconds   the number of bursts (steps in a row) of each program, and the length of a burst
@@ -127,12 +128,15 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _compare_gradients(worker, session, work, variants):
-    """Build the variants of PyTorch in the worker's process and compare their gradients with numgan's.
-
-    PyTorch's first weights are copied to the session. Returns two dicts:
+    """Build the variants of PyTorch in its process and compare their gradients with numgan's: two dicts.
 
     agreements   {variant: [Agreement], one for each parameter}
     refused      {variant: the reason why it could not be built or compared}
+
+    worker     the Worker, the process of PyTorch
+    session    the Session of numgan; it receives the first weights of PyTorch
+    work       the Workload, the training step
+    variants   the names of the variants
     """
     agreements, refused, exact = {}, {}, None
     real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)
@@ -154,12 +158,15 @@ def _compare_gradients(worker, session, work, variants):
 
 
 def shapes(system):
-    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}."""
+    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}.
+
+    system is the System.
+    """
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 
 def take_over(session, weights):
-    """Copy PyTorch's weights to the state of the session, with the axes in numgan's order.
+    """Copy PyTorch's weights to the state of a Session, with the axes in numgan's order.
 
     weights   {network: [arrays in the order of PyTorch's parameters()]}
     """
@@ -170,12 +177,13 @@ def take_over(session, weights):
 
 
 def draws(session):
-    """The random numbers of a step, used by numgan and by PyTorch: (z, e).
+    """The random numbers of a training step, which numgan and PyTorch both use: (z, e).
 
     z   the latents (N, Z)
     e   (N, 1, 1, 1), the weights with which WGAN-GP mixes real samples and fakes: e real + (1 - e) fake
 
-    `between` returns only a mixture. The mixture of ones and zeros is e itself.
+    session is the Session, which has the batch of N samples. `between` returns only a mixture. The mixture of
+    ones and zeros is e itself.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
@@ -183,10 +191,13 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """The gradients of one step of numgan: {name of each updated network: its gradient}.
+    """The gradients of one training step of numgan: {name of each updated network: its gradient}.
 
-    The step uses the session's weights and batch, and the latents z (N, Z). It is computed in `dtype`. No
-    weight is updated.
+    session   the Session with the weights and the batch
+    z         the latents (N, Z)
+    dtype     the type of all numbers in the step
+
+    No weight is updated.
     """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
@@ -198,7 +209,7 @@ def gradients(session, z, dtype=np.float32):
 
 
 def agree(system, own, theirs, exact):
-    """Yield the Agreement of each parameter: the comparison of its gradients.
+    """Yield an Agreement for each parameter: the comparison of the gradients of numgan and PyTorch.
 
     system       the system that is trained
     own, exact   {network: Parameters}, the gradients of numgan in float32 and in float64
@@ -230,8 +241,12 @@ def _rms(x):
 def _memory(name, variants, threads):
     """The peak resident memory of numgan and of each PyTorch variant: {"numgan" or variant: MB}.
 
-    Each is measured in a process that runs nothing else: MEMORY_STEPS steps of the workload `name`. threads
-    is the number of threads. A value is None if the system does not report the memory.
+    name       the name of the workload, a training step
+    variants   the names of the variants
+    threads    the number of threads
+
+    Each program runs MEMORY_STEPS steps in a process that runs nothing else. A value is None if the system
+    does not report the memory.
     """
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)
@@ -245,10 +260,7 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run `steps` training steps of the workload `name` with numgan.
-
-    It is called in the process whose memory is measured.
-    """
+    """Run `steps` training steps of the workload `name` with numgan, in a process of their own."""
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):
         for _ in range(steps):

@@ -16,7 +16,10 @@ PAUSE = 0.06  # seconds; the threads of OpenMP spin for some ten milliseconds af
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per call: median, lower quartile (low) and upper quartile (high), over `calls` calls."""
+    """The times of a function in milliseconds per call: median, lower quartile (low), upper quartile (high).
+
+    calls is the number of calls that were measured.
+    """
 
     median: float
     low: float
@@ -25,7 +28,7 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """The Timing of a list of milliseconds, one number for each call.
+        """Make the Timing (median and quartiles) of `times`, a list of milliseconds, one for each call.
 
         Raises ValueError if the list is empty.
         """
@@ -52,8 +55,8 @@ def burst(function, calls):
 class Rest:
     """A pause between measurements: a call rest() of this object sleeps for `seconds`.
 
-    During a pause this program does nothing, so all use of the processors is that of other programs. `busy`
-    is the share of the processors that they used.
+    During a pause this program does nothing, so all use of the processors is that of other programs. The
+    attribute `busy` is the share of the processors that other programs used in the pauses.
     """
 
     def __init__(self, seconds=PAUSE):
@@ -75,7 +78,7 @@ class Rest:
 
 
 def _ticks():
-    """(used time, total time) of all processors since the system started, in ticks of its clock.
+    """(used time, total time) of all processors since the computer started, in ticks of its clock.
 
     It is read from /proc/stat of Linux. Returns (0, 0) on other systems.
     """
@@ -89,10 +92,11 @@ def _ticks():
 
 
 def interleave(sides, rounds, seconds, rest):
-    """Time several sides (compared programs) in turn and return {name: Timing}.
+    """Time several programs in turn and return {name: Timing}.
 
-    sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
-    rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
+    sides     {name: side}, one for each program; side(calls) runs a burst of so many calls and returns their
+              milliseconds, for example `lambda calls: burst(step, calls)`
+    rounds    the number of bursts of each program; burst k of all programs comes before any burst k + 1
     seconds   the approximate length of a burst; it has 1 to 1000 calls that count
     rest      the Rest (pause) that is called before each burst
 

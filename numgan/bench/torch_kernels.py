@@ -15,10 +15,14 @@ _functions = {}
 
 
 def build(case, dtype):
-    """Prepare a case for timing in PyTorch and return its results: {layout: array in the order of numgan}.
+    """Prepare a case (a computation) for timing in PyTorch and return its results: {layout: array}.
 
-    A layout is "NCHW" or "channels_last" for a convolution, and "" for all other cases. `run` accepts these
-    layouts. The case that was prepared before is dropped. dtype is "float32" or "float64".
+    case    the case, such as a Convolution
+    dtype   "float32" or "float64"
+
+    A layout of memory is "NCHW" or "channels_last" for a convolution, and "" for all other cases. `run`
+    accepts these layouts. An array has the order of axes of numgan. The case that was prepared before is
+    dropped.
     """
     _functions.clear()  # keep only one case in memory
     found = {}
@@ -33,7 +37,9 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """Call the prepared case `calls` times in this layout and return the milliseconds of each call.
+    """Call the case that `build` prepared `calls` times and return the milliseconds of each call, a list.
+
+    layout   the memory layout: "NCHW", "channels_last" or ""
 
     One more call comes first and does not count.
     """
@@ -41,9 +47,10 @@ def run(layout, calls):
 
 
 def _back(case):
-    """The permutation of axes that brings a convolution's result from PyTorch's order to numgan's.
+    """The permutation of axes that brings a convolution's result from PyTorch's order to numgan's, a tuple.
 
-    (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N, H, W, C) for pictures.
+    case is the Convolution. (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N,
+    H, W, C) for pictures.
     """
     return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
 
@@ -70,10 +77,13 @@ PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
 
 
 def _pass(case, layout, x, dy):
-    """Make a function that runs a pass of the case's layer in PyTorch and returns its result (N, H, W, C).
+    """Make a function that runs one pass of a layer in PyTorch and returns its result (N, H, W, C).
 
-    x is the input, dy the derivative with respect to the output; both are (N, H, W, C). PyTorch sees the same
-    memory as (N, C, H, W) in channels_last. `layout` is not used.
+    case     the LayerPass: the layer, and "forward" or "backward"
+    layout   not used
+    x, dy    the input, and the derivative of a loss with respect to the output, both (N, H, W, C)
+
+    PyTorch sees the same memory as (N, C, H, W) in channels_last.
     """
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)

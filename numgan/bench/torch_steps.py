@@ -64,7 +64,7 @@ def _discriminator(colours, channels, last, bias, norm=True):
 
 
 def nets(workload):
-    """The networks (G, D) of a workload (a name in WORKLOADS), with PyTorch's default weights.
+    """Make the PyTorch networks (G, D) of a workload, a name in WORKLOADS, with PyTorch's default weights.
 
     `Game` draws the first weights of convolutions and BatchNorm afterwards.
     """
@@ -189,9 +189,11 @@ class Critic(Game):
         self.optimizers["D"].step()
 
     def criticise(self, fake, mix):
-        """Write the gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 to .grad of D.
+        """Write the gradient of the critic's loss to .grad of the parameters of D.
 
-        x^ = mix x + (1 - mix) G(z)          `fake` is G(z), mix (N, 1, 1, 1)
+            loss = mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2      x^ = mix x + (1 - mix) G(z)
+
+        fake is G(z) (N, ...), mix (N, 1, 1, 1) the random weights, and x the real batch.
         """
         self.optimizers["D"].zero_grad(set_to_none=True)
         between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
@@ -212,22 +214,32 @@ _games = {}
 
 
 def build(workload, variant, real):
-    """Build a variant of a workload for the batch `real`. Returns its first weights, see `Game.weights`.
+    """Build one variant of a PyTorch training for the batch `real`. Returns its first weights.
 
-    `gradients` and `run` then use it. torch.compile compiles the networks in the first call of `gradients`,
-    and may fail there.
+    workload   the name of the training step, such as "mlp"
+    variant    "naive", "careful", "cl", "compile" or "compilecl"
+    real       (N, C, H, W) or (N, 784), a NumPy array
+
+    The weights are {network: [NumPy arrays in the order of parameters()]}. `gradients` and `run` then use
+    this variant. torch.compile compiles the networks in the first call of `gradients`, and may fail there.
     """
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real)
     return _games[variant].weights()
 
 
 def gradients(variant, z, mix):
-    """The gradients of one step of a variant, see `Game.gradients`. `build` must have built the variant."""
+    """The gradients of one training step of a PyTorch variant: {network: list of arrays}.
+
+    z     the latents (N, 100)
+    mix   (N, 1, 1, 1), the weights with which WGAN-GP mixes real samples and fakes
+
+    The arrays have the order of parameters(). `build` must have built the variant. No weight is updated.
+    """
     return _games[variant].gradients(z, mix)
 
 
 def run(variant, calls):
-    """Make `calls` training steps of a variant and return the milliseconds of each step.
+    """Make `calls` training steps of a PyTorch variant and return the milliseconds of each step, a list.
 
     One more step comes first and does not count. `build` must have built the variant.
     """

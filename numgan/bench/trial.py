@@ -33,7 +33,7 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """The error of a kernel that failed its trial. The message names the first wrong case and the reason."""
+    """Raised if a kernel failed its check. The message names the first wrong case and the reason."""
 
 
 class Matmul:
@@ -84,8 +84,15 @@ class Matmul:
 class Conv:
     """The kind of kernel "conv": y = x * w. A case (one problem) is (N, H, W, C, O, kernel, stride, padding).
 
-    Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. Attributes
-    and methods are as in Matmul; the other arguments are (stride, padding).
+    Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. It has these
+    attributes and methods:
+
+    cases            the cases of the check
+    size             the default size of the ladder
+    definition       the reference kernel
+    sized(n)         the case of size n
+    shapes(case)     ({name of an array: its shape}, (stride, padding))
+    products(case)   the number of multiplications
     """
 
     size = 64
@@ -124,7 +131,7 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel that is registered for the ladder: its function, its name and its properties."""
+    """A rung: one version of a kernel on the ladder, with its function, its name and its properties."""
 
     kind: str
     name: str
@@ -141,10 +148,18 @@ RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the lowest ru
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
-    """A decorator that registers a function as a kernel of the ladder. Rung describes the arguments.
+    """A decorator that registers a function as a rung: one version of a kernel on the ladder.
+
+    kind, name   the kernel, "matmul" or "conv", and the name of the rung
+    after        the name of the rung that it improves on, or None
+    dtypes       the dtypes in which it is checked, ("float32",) or ("float32", "float64")
+    fast         True: it is checked with the bound of fast algorithms in float32
+    threads      the number of its threads; None: that of the ladder
+    largest      the largest size at which it is timed and checked; None: any size
+    note         a text for the table
 
     Raises ValueError for an unknown kind, a name that is taken, an `after` that is not registered, or other
-    dtypes than ("float32",) and ("float32", "float64").
+    dtypes.
     """
     if kind not in KINDS:
         raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
@@ -173,16 +188,20 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
 
 
 def case_of(rung, size):
-    """The case (problem) of this size for a rung, or that of the size rung.largest if it is smaller."""
+    """The problem of this size for a rung, a version of a kernel. It is at most as large as rung.largest."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype):
-    """The random arguments of a case for a kernel of this kind: ({name: array}, tuple of other arguments).
+    """Draw the arguments of a kernel for one problem: ({name: array}, tuple of other arguments).
 
-    kind is "matmul" or "conv". The arrays are normal random numbers in `dtype`, equal in every call. The
-    other arguments are stride and padding of a convolution.
+    kind    "matmul" or "conv"
+    case    the problem: its sizes, as in Matmul.cases or Conv.cases
+    dtype   the dtype of the arrays
+
+    The arrays are normal random numbers, equal in every call. The other arguments are stride and padding of a
+    convolution.
     """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
@@ -206,10 +225,10 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung's results with its definition. Raises WrongKernel if a result is wrong.
+    """Compare all results of a rung (a version of a kernel) with its definition. WrongKernel if one is wrong.
 
-    It is done for every case of the kind, every dtype of the rung, and every memory layout of each array.
-    Cases with more multiplications than the case of size rung.largest are left out.
+    The rung computes every problem of its kind, in each of its dtypes, and with every memory layout of each
+    array. Problems with more multiplications than the one of size rung.largest are left out.
     """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
@@ -227,8 +246,11 @@ def check(rung):
 def truth(kind, arrays, rest):
     """The exact result of a kernel and the scale of its errors, both in float64: (C64, |A| |B|).
 
-    C64 is the definition for the arguments, |A| |B| the definition for their absolute values. arrays is
-    {name: array} for a kernel of this kind, rest the tuple of the other arguments.
+    kind     "matmul" or "conv"
+    arrays   {name: array}, the array arguments
+    rest     the tuple of the other arguments
+
+    C64 is the definition for the arguments, |A| |B| the definition for their absolute values.
     """
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
@@ -236,10 +258,11 @@ def truth(kind, arrays, rest):
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call a kernel, the rung, once and return the error of its result C, a number.
+    """Call a kernel once, compare its result C with the exact result, and return the error, a number.
 
+    rung     the Rung: the kernel and its properties
     arrays   {name: array}, the array arguments
-    rest     the other arguments
+    rest     the tuple of the other arguments
     exact    (C64, |A| |B|), the result of `truth` for these arguments
     layout   the name of the memory layout, for the message
 
@@ -269,12 +292,13 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
-    """The error of the result `got`, as `examine` returns it. Raises WrongKernel if it is above the bound.
+    """The error of a kernel's result `got`, a number. Raises WrongKernel if it is above the bound.
 
-    expected, scale   C64 and |A| |B|, the result of `truth`
-    where             the start of the message
-    fast              True: error and bound are those of fast algorithms
-    ordinary          True: the arrays are contiguous; the message then names other causes of an error
+    expected   the exact result in float64, C64
+    scale      |A| |B|: the same computation with the absolute values of the arguments
+    where      the start of the message
+    fast       True: the error is rms(got - C64) / rms(C64); False: max |got - C64| / scale
+    ordinary   True: the arrays are contiguous; the message then names other causes of an error
     """
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:

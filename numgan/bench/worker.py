@@ -49,7 +49,7 @@ def expect_sides(against):
 
 
 class Refused(RuntimeError):
-    """The error of a call in the worker's process: a function failed there.
+    """The error of a function that was called in another process (a Worker) and failed there.
 
     The message is the type and the first line of the error of this function.
     """
@@ -90,9 +90,10 @@ class Worker:
         return answer
 
     def side(self, name):
-        """Make a function side(calls) -> [ms] for `interleave`: it calls run(name, calls) in the process.
+        """Make a function side(calls) -> [milliseconds of each call] for `interleave`.
 
-        run is a function of the module, name the variant or layout that it times.
+        It calls run(name, calls), a function of the module, in the process. name is the variant or layout
+        that is timed.
         """
         return lambda calls: self("run", name, calls)
 
@@ -124,7 +125,10 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import a module of this folder and return it. For PyTorch's modules, set PyTorch's number of threads.
+    """Import a module of the folder numgan/bench in the process of a Worker, and return the module.
+
+    module    the name of the module, such as "torch_steps"
+    threads   the number of threads for PyTorch, if the module is one of PyTorch's
 
     The folder that contains the package is added to sys.path. For torch_steps, empty modules take the place
     of numgan and numgan.bench in sys.modules, so numgan's memory does not count for PyTorch.
@@ -143,7 +147,10 @@ def load(module, threads):
 
 
 def serve(module, threads):
-    """Answer requests from stdin until stdin is closed: the main loop of the worker's process.
+    """The main loop of the process of a Worker: answer requests from stdin until stdin is closed.
+
+    module    the name of the module whose functions are called
+    threads   the number of threads for PyTorch
 
     A request is (function name, arguments). An answer is (True, result) or (False, error message), written to
     stdout. All text that the module prints goes to stderr. Ctrl-C is ignored.

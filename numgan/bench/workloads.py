@@ -77,7 +77,7 @@ def _dcgan28():
 
 
 def _dcgan64():
-    """Build the system of the workload dcgan64.
+    """Build the DCGAN for 64 x 64 colour pictures whose training step is timed as the workload dcgan64.
 
     As in widely used code, convolutions and Dense have no biases, and D ends in a convolution.
     """
@@ -121,15 +121,18 @@ WORKLOADS = {
 
 
 def chosen(names):
-    """The list of the Workloads with these names; None: all. Raises ValueError for an unknown name."""
+    """The list of the Workloads (timed training steps) with these names, or of all Workloads for None.
+
+    Raises ValueError for an unknown name.
+    """
     expect_known("workload", names or (), WORKLOADS)
     return [WORKLOADS[name] for name in names or WORKLOADS]
 
 
 def initialise(net, p, rng):
-    """Write first weights to the parameters p of a Sequential, in place, drawn as for the PyTorch networks.
+    """Write random first weights to the parameters p of a Sequential, in place, as PyTorch's networks get.
 
-    rng draws the numbers:
+    net is the Sequential, p are its Parameters, and rng draws the numbers.
 
     weights of convolutions              N(0, 0.02^2), as in DCGAN
     a Dense from a latent to a picture   N(0, 0.02^2), because it is a convolution in PyTorch
@@ -154,13 +157,14 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A system in training on one batch that never changes, for timing.
+    """A training on one batch that never changes, for timing.
 
     system   the system; step() makes one training step of it
     batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
     state    the State of the training
 
-    batch_size None means that of the system. seed gives the batch and the first weights.
+    batch_size is the number of samples in the batch; None: that of the system. seed gives the batch and the
+    first weights.
     """
 
     def __init__(self, system, batch_size=None, seed=0):
@@ -174,7 +178,7 @@ class Session:
 
     @classmethod
     def of(cls, workload):
-        """A Session of a Workload. Its first weights are drawn as for the PyTorch networks (`initialise`)."""
+        """Make a Session of a Workload. First weights are drawn as for PyTorch's networks (`initialise`)."""
         session = cls(workload.build())
         for name, net in session.system.networks.items():
             initialise(net, session.state.params[name], stream(0, "first weights", name))

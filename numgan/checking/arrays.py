@@ -9,8 +9,8 @@ import numpy as np
 def leaves(x, path=""):
     """The list [(path, array or None)] of all arrays in x, in order.
 
-    x is an array, None, or a (nested) tuple of arrays and None. A path is a text that says where an array is
-    in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
+    x is an array, None, or a tuple of arrays, None and further tuples. A path is a text that says where an
+    array is in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
     """
     if isinstance(x, tuple):
         return [leaf for i, part in enumerate(x) for leaf in leaves(part, f"{path}[{i}]")]
@@ -18,11 +18,14 @@ def leaves(x, path=""):
 
 
 def mapped(f, x, *others):
-    """Apply f to every array of x and return the results in the form of x, an array or a (nested) tuple.
+    """Apply f to every array of x and return the results in the form of x.
 
-    Each of `others` has the form of x too. For each array of x, f is called with this array and with the
-    array at the same position in each of `others`. Where x is a tuple but one of `others` is not, f receives
-    None in place of the arrays of that one.
+    x        an array, or a (nested) tuple of arrays and None
+    others   further arguments in the form of x. f gets the array of x and, as further arguments, the array at
+             the same position in each of them. One that is not a tuple where x is a tuple counts as None
+             there
+
+    If x is an array, the result is f(x, *others). If x is a tuple, the result is a tuple of results.
     """
     if isinstance(x, tuple):
         return tuple(
@@ -35,15 +38,16 @@ def mapped(f, x, *others):
 
 
 def real(array):
-    """Whether an array has a derivative: True for an array of floats, False for other arrays and for None."""
+    """Whether an array has a derivative: True for an array of floats, False for any other and for None."""
     return array is not None and np.issubdtype(array.dtype, np.floating)
 
 
 def filled(x, like):
-    """x in the form of `like`, with an array of zeros in place of each None.
+    """A copy of the tree x in which each None became an array of zeros, in the form of the tree `like`.
 
-    Each None becomes zeros with shape and dtype of the array at the same position in `like`. If that array
-    holds integers, None stays None. x=None counts as None at every position.
+    A tree is an array or a (nested) tuple of arrays. The zeros have the shape and dtype of the array at the
+    same position in `like`. If that array holds integers, None stays None. x=None counts as None at every
+    position.
     """
     return mapped(
         lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x
@@ -51,11 +55,11 @@ def filled(x, like):
 
 
 def flat(x, like=None):
-    """One vector with all entries of the float arrays of x. Arrays of integers are left out.
+    """Join all entries of the float arrays of x in one vector. Arrays of integers are left out.
 
-    x       an array, None, or a (nested) tuple of these
-    like    an array or tuple in the form of x: each None in x counts as zeros of the shape found in `like`.
-            None: each None in x is left out
+    x      an array, None, or a (nested) tuple of these
+    like   an array or tuple in the form of x: each None in x counts as zeros of the shape found in `like`.
+           None: each None in x is left out
 
     The vector is empty if nothing is left.
     """
@@ -65,18 +69,21 @@ def flat(x, like=None):
 
 
 def moved(x, direction, t):
-    """x + t * direction, array by array. Arrays of integers, and arrays with direction None, stay unchanged.
+    """The sum x + t * direction, for each array of x. Arrays of integers stay unchanged.
 
-    x and direction are arrays or tuples of the same form, t is a number.
+    x and direction are arrays or (nested) tuples of arrays of the same form, t is a number. If an array has
+    the direction None, it stays unchanged too.
     """
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
 
 
 def shifted(x, path, offset, here=""):
-    """x with `offset` added to the one array at `path`, in a new array. x itself does not change.
+    """The tree x with `offset` added to one array. That array is new: x itself does not change.
 
-    path   a text such as "[0]", as `leaves` gives it
-    here   the path of x itself; the recursion sets it
+    x        an array or a (nested) tuple of arrays
+    path     the array that gets the offset, as a text such as "[0]" for x[0] (see `leaves`)
+    offset   a number or an array
+    here     only for the recursion: the path of x in the whole tree
     """
     if isinstance(x, tuple):
         return tuple(shifted(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
@@ -84,9 +91,10 @@ def shifted(x, path, offset, here=""):
 
 
 def normal(rng, x):
-    """Standard normal numbers, drawn with the generator rng, in the form, shapes and dtypes of x.
+    """Draw standard normal numbers with the generator rng, in the form, shapes and dtypes of x.
 
-    x is an array or a (nested) tuple of arrays. An array of integers becomes None.
+    x is an array or a (nested) tuple of arrays. The result has the same form. An array of integers becomes
+    None.
     """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 

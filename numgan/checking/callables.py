@@ -9,14 +9,14 @@ from inspect import Parameter, signature
 import numpy as np
 
 from .arrays import leaves, same
-from .differences import largest
+from .quotients import largest
 from .report import failure
 
 ADVICE = "convert x to float64, because a difference quotient in float32 has two correct digits"
 
 
 def is_group(x):
-    """Whether x is a tuple, list or dict of arrays. A list of numbers is one array, and no group."""
+    """Whether x is a tuple, a dict, or a list that holds arrays. False for a list of numbers."""
     if isinstance(x, list):
         return any(isinstance(part, (np.ndarray, tuple, list, dict)) for part in x) and not _numbers(x)
     return isinstance(x, tuple) or hasattr(x, "keys")
@@ -28,11 +28,13 @@ def _numbers(x):
 
 
 def as_tuple(x, like=None):
-    """The arrays of x as one array or a (nested) tuple of arrays.
+    """Convert x, an argument or gradient of the user's function, to an array or a (nested) tuple of arrays.
 
-    like   x has this form: a dict is read in the order of the keys of `like`; None: in its own order
+    x      an array, a number, or a tuple, list or dict of these
+    like   another value of the same form. A dict x is read in the order of the keys of `like`. None: in the
+           order of its own keys
 
-    Raises GradientError if x has other keys than `like`.
+    Numbers and lists of numbers become float64 arrays. Raises GradientError if x has other keys than `like`.
     """
     if hasattr(x, "keys"):
         keys = list(like if hasattr(like, "keys") else x)
@@ -51,7 +53,7 @@ def as_tuple(x, like=None):
 
 
 def in_form(arrays, like):
-    """The (nested) tuple `arrays` in the form of `like`: with lists and dicts where `like` has them."""
+    """Convert `arrays`, a (nested) tuple of arrays, to the form of `like`: to its lists, tuples and dicts."""
     if hasattr(like, "keys"):
         return {key: in_form(part, like[key]) for key, part in zip(like, arrays)}
     if is_group(like):
@@ -60,7 +62,11 @@ def in_form(arrays, like):
 
 
 def paths(x, path="x"):
-    """The names of the arrays in x, in the order of `leaves(as_tuple(x))`, such as x[0] or x['W']."""
+    """The names of all arrays in x, a list of texts such as "x[0]" or "x['W']".
+
+    x is an array, or a tuple, list or dict of arrays. `path` is the name of x itself. The order is that of
+    `leaves(as_tuple(x))`.
+    """
     if hasattr(x, "keys"):
         return [name for key in x for name in paths(x[key], f"{path}[{key!r}]")]
     if is_group(x):
@@ -69,7 +75,10 @@ def paths(x, path="x"):
 
 
 def expect_float64(arrays):
-    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64."""
+    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64.
+
+    arrays is an array, or a (nested) tuple of arrays.
+    """
     for _, array in leaves(arrays):
         if isinstance(array, (np.ma.MaskedArray, np.matrix)):
             raise TypeError(
@@ -82,12 +91,12 @@ def expect_float64(arrays):
 
 
 class Function:
-    """The user's function f of x, called with arrays in a (nested) tuple.
+    """A wrapper of the user's function f. A call takes arrays and returns the value as a float64 array.
 
     f          f(x), or f(a, b) if x is a pair and f has two arguments without a default value
-    x          the user's x, whose form every call gets
+    x          an example of the argument. Each call converts its arrays to this form before it calls f
     name       the name of f in messages
-    gradient   whether f returns a pair (value, gradient); then a call returns the value alone
+    gradient   True: f returns a pair (value, gradient), and a call of the wrapper returns the value alone
     """
 
     def __init__(self, f, x, name, gradient=False):
@@ -97,7 +106,7 @@ class Function:
         self.spread = is_group(x) and len(x) > 1 and _required(f) == len(x)
 
     def raw(self, arrays):
-        """What f returns for copies of the arrays."""
+        """The result of f for copies of the arrays, exactly as f returned it."""
         return self._called(in_form(_copied(arrays), self.x))
 
     def _called(self, x):
@@ -115,7 +124,8 @@ class Function:
     def expect_pure(self, arrays, rng):
         """Raise GradientError if f writes to its argument, or gives two results for equal arguments.
 
-        Between the two calls f is called at another point: a running mean that f keeps would change there.
+        f is called at `arrays`, then at other arrays near them (drawn with the generator rng), then at
+        `arrays` again. A running mean that f stores would change at the second call.
         """
         given = _copied(arrays)
         first = self._called(in_form(given, self.x))
@@ -134,11 +144,12 @@ class Function:
             )
 
     def rounds_its_input(self, arrays, rng):
-        """Whether f computes in float32: it does not change in moves of x by 1e-11, and jumps in larger ones.
+        """Whether f seems to compute in float32: tiny moves of x do not change f, and larger ones do by jumps.
 
-        A smooth f whose change is below the digits of float64 does not jump: near a minimum, or beside a
-        large constant. So the change in moves by 1e-6 must be visible in moves by 1e-11 if f is a line, and
-        that in moves by 1e-7 must be more than the hundredth part that a parabola gives.
+        arrays are the arrays of x, and rng draws the moves, four of each size. A smooth f whose change is
+        below the digits of float64 does not jump: near a minimum, or beside a large constant. So the change
+        in moves by 1e-6 must be visible in moves by 1e-11 if f is a line. The change in moves by 1e-7 must be
+        more than the hundredth part that a parabola gives.
         """
         here = self(arrays)
         state = rng.bit_generator.state
@@ -152,7 +163,10 @@ class Function:
 
 
 def value_of(y, name):
-    """The result of f as a float64 array. Raises TypeError if it is no number and no array of floats."""
+    """Convert y, the result of a user's function called `name`, to a float64 array.
+
+    Raises TypeError if y is not a number or an array of numbers, or if it is float32.
+    """
     if isinstance(y, tuple):
         raise TypeError(
             f"gradcheck: expected {name} to return a number or an array, got a tuple of {len(y)}; if it is "
@@ -175,7 +189,10 @@ def _copied(arrays):
 
 
 def _moved(arrays, rng, size=1e-3):
-    """The arrays after random moves of about `size`, as a part of the largest entry of each array."""
+    """A copy of the (nested) tuple of arrays with random numbers, drawn with rng, added to every entry.
+
+    The added numbers have the standard deviation `size` times the largest absolute entry of the same array.
+    """
     if isinstance(arrays, tuple):
         return tuple(_moved(part, rng, size) for part in arrays)
     return arrays + size * (np.abs(arrays).max(initial=0) or 1.0) * rng.standard_normal(arrays.shape)
@@ -195,5 +212,5 @@ def _required(f):
 
 
 def names_of_arguments(f):
-    """The names of the arguments of a function, a list; [] if it does not tell them."""
+    """The list of the names of the arguments of the function f; [] if Python does not know them (C code)."""
     return [p.name for p in _parameters(f)]

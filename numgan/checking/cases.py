@@ -34,10 +34,10 @@ from .points import Case
 
 
 class DRAGAN(GradientPenalty):
-    """The gradient penalty of Kodali et al., at points near the samples x: x plus random noise.
+    """The gradient penalty of Kodali et al. for the checks: its gradients are taken at x plus random noise.
 
     A call with (D, phi, x, context) returns (value, gradient with respect to the weights phi of D). Every
-    call adds the same noise, so that difference quotients of the penalty compare values at the same points.
+    call adds the same noise. So difference quotients of the penalty compare values at the same points.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
@@ -58,10 +58,10 @@ PENALTIES = {
 class Game:
     """The arguments of one call of `check_consensus`, and its title.
 
-    consensus   the Consensus to check
+    consensus   the Consensus penalty to check
     D, G        the two networks
     z           the shape of one latent, without the batch axis
-    name        the title in the catalogue
+    name        the title in the catalogue of checks
     """
 
     consensus: Consensus
@@ -72,9 +72,9 @@ class Game:
 
 
 def _game(loss, critic, generator):
-    """The Game of consensus optimisation with this adversarial loss and weight 3.
+    """Make the Game that checks consensus optimisation with the adversarial loss `loss` and the weight 3.
 
-    `critic` and `generator` are the Cases whose layers become D and G.
+    critic and generator are Cases (a layer and an input for it). Their layers become the networks D and G.
     """
     name = f"consensus {loss} on {critic.title} and {generator.title}"
     return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)

@@ -26,13 +26,12 @@ NARROWEST = 0.001  # with slow, every entry of every parameter is checked
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of one check, as one line of the catalogue.
+    """The result of one check of the catalogue of gradient checks.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
     kind        layer, network, loss, optimizer, penalty, unrolling, or objective (of a system)
     order       2: the check of a derivative of a gradient; 1: any other check
-    max_error   the relative error, see `numgan.checking.differences.compare`. Without a measured error: 0 if
-                the check passed, inf if it failed
+    max_error   the largest relative error. Without a measured error: 0 if the check passed, inf if it failed
     passed      whether the check passed
     detail      the text of the error, if the check failed; otherwise notes on the check, or ""
 
@@ -51,12 +50,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """The checks of one object, such as one layer. They are selected and run together.
+    """The checks of one object of the catalogue, such as one layer. They are selected and run together.
 
-    title    the name of the object in the catalogue; a part of it selects the item, see `entries`
-    kind     the kind of its entries, see Entry
-    keys     names that select the item, such as the class of the layer
-    run      run(item, slow) runs the checks and gives one Entry after another
+    title   the name of the object; a part of it selects the item, see `entries`
+    kind    the kind of the object: layer, network, loss, optimizer, penalty, unrolling or objective
+    keys    names that select the item, such as the class of the layer
+    run     run(item, slow) runs the checks and yields an Entry, the result, for each
     """
 
     title: str
@@ -66,16 +65,16 @@ class Item:
 
 
 def entries(names=None, slow=False):
-    """Run the checks of the catalogue and yield one Entry after another. A failed check raises no error.
+    """Run the checks of the catalogue and yield one Entry, the result, for each check.
 
     names   a list of names, or None for all checks. A name is a class of layers or optimisers, a network, a
             loss, a penalty, a system such as "dcgan", or a full title such as "dcgan/paper". A name that
             equals none of these selects all titles that contain it, in upper or lower case
-    slow    True: compare every entry of every parameter. False: compare random projections for consensus
-            optimisation, unrolling and systems, and every entry for all other objects
+    slow    True: compare every entry of every parameter. False: for consensus optimisation, unrolling and
+            systems compare only random projections; for all other objects compare every entry
 
-    Systems are checked at a small width (with slow, at the smallest) and, with random projections only, at
-    full width. Raises ValueError if a name selects nothing.
+    A failed check raises no error. Systems are checked twice: with narrow layers, and at full width with
+    random projections only. Raises ValueError if a name selects nothing.
     """
     for item in _selected(names):
         yield from item.run(item, slow)
@@ -126,10 +125,14 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run the function check() and return its Entry, whose name is the title of the Item, a dot, and `part`.
+    """Run the function check() and return its result as an Entry with the name "title of the item.part".
 
-    check() returns max_error or (max_error, note). If check() raises any error, the Entry has passed=False
-    and the text of the error.
+    item    the Item of the catalogue to which the check belongs
+    part    the last part of the name, such as "dx"
+    order   1, or 2 for the check of a derivative of a gradient
+    check   a function without arguments that returns max_error or (max_error, note)
+
+    If check() raises any error, the Entry has passed=False and the text of the error.
     """
     name = f"{item.title}.{part}"
     try:
@@ -163,10 +166,10 @@ def _layer(case, item, slow):
 
 
 def _report(subject, check, item, slow):
-    """Yield one Entry of an Item for each row of the Report that check(subject) returns.
+    """Yield one Entry of an Item of the catalogue for each row of the Report that check(subject) returns.
 
-    If check raises GradientError, yield one Entry with passed=False instead. `slow` is not used; it is there
-    because every `Item.run` gets it.
+    subject is a loss or an optimiser. If check raises GradientError, yield a single Entry with passed=False
+    instead. `slow` is not used; it is there because every `Item.run` gets it.
     """
     try:
         for label, error, note in check(subject).rows:

@@ -30,7 +30,7 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
     slow         compare every entry of every parameter; False: a few random projections of each parameter
     real, fake   the numbers of real samples and of latents
 
-    Raises GradientError if a gradient is wrong.
+    Raises GradientError if a gradient is wrong. seed gives all random numbers.
     """
     title = repr(consensus)
     make = partial(GamePoint, D, G, z, real, fake, seed)
@@ -38,10 +38,11 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
 
 
 class GamePoint:
-    """D and G with random parameters, real samples, latents and contexts, in float64, for one check.
+    """D and G with random parameters, real samples, latents and contexts, in float64: what one check needs.
 
-    z, real and fake are the arguments of `check_consensus`. All random numbers come from `seed`; another
-    `attempt` gives other numbers.
+    z            the shape of one latent, without the batch axis
+    real, fake   the numbers of real samples and of latents
+    seed         gives all random numbers, together with attempt: another attempt gives other numbers
     """
 
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
@@ -55,10 +56,10 @@ class GamePoint:
         self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
-        """(value, gradients) of the consensus penalty. gradients is {network: gradient}.
+        """(value, gradients) of the consensus penalty at these parameters. gradients is {network: gradient}.
 
-        consensus   the `Consensus`
-        params      {network: Parameters}, D's first
+        consensus   the `Consensus` object under test
+        params      {network: Parameters}, with D first
         """
         value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
         return value, dict(zip(params, gradients))
@@ -66,8 +67,8 @@ class GamePoint:
     def upstream(self, params):
         """(loss, {network: gradient}) of the linear loss <dy, D(x)> + <dx, G(z)>.
 
-        x are the real samples, z the latents; dy and dx are random constants. params is {network:
-        Parameters}.
+        x are the real samples and z the latents of this GamePoint; dy and dx are random constants. params is
+        {network: Parameters}.
         """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
@@ -81,13 +82,15 @@ class GamePoint:
 def gradient_in_weights(consensus, slow, subject, point):
     """Check the gradient of (consensus penalty + linear loss) with respect to the parameters of D and G.
 
-    Returns (max_error, notes). The penalty is weight/2 |v|^2, the linear loss is `GamePoint.upstream`. Why it
-    is added: if the adversarial loss is piecewise linear, the gradient of |v|^2 with respect to D's last bias
-    is zero, and nothing would be compared.
+    Returns (max_error, notes): the largest relative error, and a text for the report. The penalty is weight/2
+    |v|^2, the linear loss is `GamePoint.upstream`. The linear loss is there because of adversarial losses
+    that are piecewise linear: then the gradient of |v|^2 with respect to D's last bias is zero, and nothing
+    would be compared.
 
-    subject   the text that begins messages
-    point     the GamePoint
-    slow      compare every entry; False: random projections
+    consensus   the `Consensus` object under test
+    slow        compare every entry; False: random projections
+    subject     the text that begins messages
+    point       the GamePoint: D and G with their random parameters and samples
 
     Raises AllZero if the penalty's gradient with respect to all parameters of D, or of G, is zero. Raises
     GradientError if a gradient is wrong.

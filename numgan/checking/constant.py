@@ -19,17 +19,23 @@ STEP = 3e-3  # the longest step of the difference quotients
 
 
 def _change(block, before, offset):
-    """|f(array + offset) - before|, a float. f is the function of the Block, and before is f(array)."""
+    """|f(array + offset) - f(array)|, a float: how much a move of the array changes the sum of f.
+
+    block    a Block, which holds f: block.value(offset) is f(array + offset)
+    before   f(array), computed before
+    offset   an array: the move
+    """
     with np.errstate(all="ignore"):  # a large move may leave the domain of f: then the change is nan
         return float(np.abs(np.sum(block.value(offset) - before)))
 
 
 @np.errstate(all="ignore")  # f may be inf or nan far away
 def rounding(block, at=0.0, moves=SMALL):
-    """The largest change of a Block's function after small random moves of its array, a float.
+    """The largest change of a function after tiny random moves of its array, a float: its rounding error.
 
-    at      the small moves start from the array plus this offset
-    moves   their lengths, as parts of the array's scale
+    block   the Block that holds the function and the array
+    at      the tiny moves start from the array plus this offset
+    moves   the lengths of the moves, as parts of the array's scale
     """
     size, shape = np.maximum(block.unit, block.size), block.analytic.shape
     rng, before = np.random.default_rng(0), block.value(at + np.zeros(shape))
@@ -38,10 +44,14 @@ def rounding(block, at=0.0, moves=SMALL):
 
 
 def is_constant(block, rng):
-    """(whether large moves change the Block's function by rounding errors only, this rounding error).
+    """(whether a Block's function does not depend on its array, the rounding error of the function, a float).
 
-    If a unit of ReLU is only dead at the present array, a large move makes it active, and the value changes:
-    then the function is not constant.
+    block   a Block: a function, and the array on which it may depend
+    rng     draws the large random moves of the array. The function is constant if they change it by rounding
+            errors only
+
+    If a unit of ReLU is only dead at the present array, a large move makes the unit active, and the function
+    changes: then the function is not constant.
     """
     size, shape = np.maximum(block.unit, block.size), block.analytic.shape
     before = block.value(np.zeros(shape))
@@ -57,9 +67,12 @@ def is_constant(block, rng):
 
 
 def is_zero_by_cancelling(block, analytic, rng):
-    """Whether the Block's function is constant, and `analytic` is zero up to the rounding of its terms.
+    """Whether a gradient is zero up to rounding errors because the function does not depend on the array.
 
-    analytic   the derivatives of the function along some directions, as from Block.measure
+    block      the Block that holds the function and the array
+    analytic   derivatives of the function along some directions (see Block.measure). They must be at most
+               1000 rounding errors of the function
+    rng        draws the large moves that show whether the function is constant
     """
     constant, error = is_constant(block, rng)
     return constant and np.abs(analytic).max(initial=0) <= 1000 * error / (block.size or 1.0)
@@ -76,6 +89,10 @@ def lost_in_rounding(block, analytic, numeric):
 
 
 def hidden_by_rounding(block, analytic, numeric):
-    """Whether both derivatives are smaller than the rounding error of a quotient, so they show nothing."""
+    """Whether the derivatives are smaller than the rounding error of a difference quotient and show nothing.
+
+    block               the Block that holds the function and the array
+    analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
+    """
     error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0)
     return max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= 10 * error / STEP

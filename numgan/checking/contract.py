@@ -20,10 +20,11 @@ from .report import failure
 
 
 def objectives_are_pure(point):
-    """Check that an objective called twice gives the same bits, and writes to no argument.
+    """Check that every objective gives equal bits when called twice, and does not write to its arguments.
 
-    It must not write to the parameters, the batch or the memory. This check runs before gradients are
-    compared: without it, the quotients would be those of another function at each call.
+    point is a SystemPoint: a system with random parameters and a batch. The arguments are the parameters, the
+    batch and the memory. This check runs before gradients are compared: without it, the difference quotients
+    would be those of another function at each call. Raises GradientError if an objective fails.
     """
     for objective, function in point.system.objectives().items():
         where = f"{point.subject}.{objective}"
@@ -68,10 +69,11 @@ def _expect_arguments(where, function):
 
 
 def objectives_compute_in_float64(point):
-    """Check that the loss is a smooth function if all arguments are float64, and not rounded to float32.
+    """Check that every objective computes its loss in float64, without rounding to float32 inside.
 
-    If the parameters move by 1e-7 of their size, a loss with numbers of float32 inside jumps, and its
-    quotients are useless. The message names the first layer that gets or returns float32.
+    point is a SystemPoint: a system with random float64 parameters and a batch. The parameters move by 1e-7
+    of their size. A loss with float32 numbers inside then jumps, and its difference quotients are useless.
+    Raises GradientError in this case. The message names the first layer that gets or returns float32.
     """
     for objective, trained in point.system.trains.items():
         directions = {
@@ -102,7 +104,13 @@ def objectives_compute_in_float64(point):
 
 
 def _note_float32(seen, layer, name, arguments, words, call):
-    """Append a text to `seen` if a forward pass gets or returns an array of float32."""
+    """Run one pass of a layer for `observe` and return its result. Note a forward pass that uses float32.
+
+    seen               a list; a text is appended if the input or the output of a forward pass is float32
+    layer, name        the layer, and the name of the pass
+    arguments, words   the arguments of the pass, by position and by keyword
+    call               call() runs the pass
+    """
     result = call()
     if name == "forward":
         given = arguments[1] if len(arguments) > 1 else words.get("x")
@@ -113,10 +121,11 @@ def _note_float32(seen, layer, name, arguments, words, call):
 
 
 def objectives_keep_float32(point):
-    """Check that an objective works in float32: training uses this type.
+    """Check that every objective works in float32, the type of training.
 
-    Gradients and memory must have the type of the parameters. A constant of float64 inside would make them
-    float64, and the training loop refuses that.
+    point is a SystemPoint: a system with random parameters and a batch. If the parameters are float32,
+    gradients and memory must be float32 too. A constant of float64 inside an objective would make them
+    float64, and the training loop refuses that. Raises GradientError if an objective fails.
     """
     point = point.in_float32()
     for objective in point.system.objectives():
@@ -129,8 +138,9 @@ def objectives_keep_float32(point):
 def given_fakes_change_nothing(point):
     """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
 
-    Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
-    objective has the argument `fakes`, or the system draws no fakes.
+    point is a SystemPoint: a system with random parameters and a batch. Also check that `System.generate`
+    draws as many fakes as batch.fakes says. Returns None, or a note if no objective has the argument `fakes`,
+    or if the system draws no fakes. Raises GradientError if an objective fails.
     """
     taking = [
         name
@@ -159,11 +169,13 @@ def given_fakes_change_nothing(point):
 def frozen_networks_compute_no_weight_gradient(point):
     """Check that an objective computes no weight gradient of a network that it does not train.
 
-    Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
-    that the objective trains as part of another network are not checked.
+    point is a SystemPoint: a system with random parameters and a batch. Each backward pass through a layer of
+    a network that is not trained must have frozen=True and return dp = None. A layer is not checked if it is
+    also part of a trained network.
 
-    Returns "" if a network was checked. Otherwise a note: every objective trains every network, or the system
-    looks ahead (an objective needs weight gradients of a network that it does not train, as unrolling does).
+    Returns "" if a network was checked. Otherwise returns a note: every objective trains every network, or
+    the system looks ahead (an objective needs weight gradients of a network that it does not train, as
+    unrolling does). Raises GradientError if an objective fails.
     """
     system, looked_at = point.system, False
     if system.looks_ahead:
@@ -181,24 +193,25 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The list of all layers of a network, at any depth, that have parameters of their own.
+    """The list of all layers inside a network `net`, at any depth, that have parameters of their own.
 
-    A layer used twice may occur twice.
+    A layer that is used twice may occur twice.
     """
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 
 class FrozenOnly:
-    """An observer of all passes of one objective (see `observe`): other networks must be frozen.
+    """An observer of all passes of one objective (for `observe`): layers that are not trained must be frozen.
 
     subject    the beginning of a message
-    learning   ids of the layers that the objective trains. What runs inside their passes is theirs
-    owners     {id of a layer: name of its network}. A network may also be outside of `System.networks`
-    ran        whether a frozen pass of a layer with weights ran
+    learning   the ids of the layers that the objective trains. Layers that run inside the passes of these
+               layers count as trained, too
+    owners     {id of a layer: name of its network}, for messages
+    ran        True after a backward pass of a layer with weights that the objective does not train
 
-    A backward or tangent_backward pass of any other layer with weights must have frozen=True and return dp =
-    None. Otherwise the pass raises GradientError.
+    A backward or tangent_backward pass of a layer with weights that is not trained must have frozen=True and
+    return dp = None. Otherwise the observer raises GradientError.
     """
 
     def __init__(self, subject, learning, owners):
@@ -227,10 +240,11 @@ class FrozenOnly:
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """Check that the gradient of G is not zero and changes with D's weights.
+    """Check that the gradient of a generator is not zero and changes with the weights of its discriminator.
 
-    If so, the gradient passes through D. Returns "", or a note if no objective trains a generator without its
-    discriminator.
+    point is a SystemPoint: a system with random parameters and a batch. If both are true, the gradient passes
+    through the discriminator. Returns "", or a note if no objective trains a generator without its
+    discriminator. Raises GradientError if a gradient fails.
     """
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():

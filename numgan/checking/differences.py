@@ -1,14 +1,7 @@
-"""Reliable difference quotients, and their comparison with an analytic gradient.
+"""The comparison of an analytic gradient with difference quotients.
 
-    df/dt at 0  =  (f(h) - f(-h)) / 2h  +  O(h^2)                                        quick
-                =  (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h  +  O(h^4)                careful, for larger h
-
-A function with ReLU, MaxPool or the hinge loss consists of smooth pieces, and two pieces meet at a kink. A
-quotient across a kink is not the derivative, however small h is. So all values of f in one quotient must lie
-on one piece. The layers report on which piece each of their units lies (`numgan.layers.record_kinks`). A
-smaller step h crosses fewer kinks, but its rounding error is larger. So both formulas are tried with several
-h, the cheapest first. A gradient is wrong only if no valid quotient agrees with it. (A wrong gradient passes
-only if a quotient agrees with it up to one millionth by accident.)
+A gradient is wrong only if no valid quotient of quotients.py agrees with it. (A wrong gradient passes only if
+a quotient agrees with it up to one millionth by accident.)
 
 The error of a gradient is relative to its own scale: max|analytic - numeric| / max|numeric|. If the gradient
 and the quotients are zero, or rounding errors only, a comparison shows nothing. Then there are two cases:
@@ -25,70 +18,24 @@ from typing import Callable
 
 import numpy as np
 
-from ..layers import record_kinks
 from .arrays import leaves, real, shifted
-from .constant import EPSILON, hidden_by_rounding, is_constant, is_zero_by_cancelling, lost_in_rounding
+from .constant import hidden_by_rounding, is_constant, is_zero_by_cancelling, lost_in_rounding
 from .explain import explain, explain_projections
 from .points import names_of, scale_of
+from .quotients import difference_quotients, has_kink, largest, watched
 from .report import AllZero, BadPoint, OnKink, failure
 
 RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
 ENOUGH = RTOL / 20  # if a quotient agrees up to this relative error, no other quotient is tried
-QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5, 1e-6, 1e-7, 1e-8)
 DIRECTIONS = 3  # random projections of a block in fast mode
 ROUNDING = 1e-10  # an array counts as zero up to this fraction of the whole gradient
 LOCATE = 1000  # in a wrong block of at most 1000 entries, every entry is measured for the message
 
 
-def watched(f, t):
-    """(f(t), pieces): the value, and a list that records on which smooth piece of its layer each unit lies.
-
-    The list comes from `record_kinks`. Two calls whose lists are equal have no reported kink between them.
-    """
-    with record_kinks() as pieces, np.errstate(all="ignore"):  # a move may leave the domain of f
-        return f(t), pieces
-
-
-def difference_quotients(f, here, where):
-    """Yield pairs (estimate, noise) of df/dt at t = 0 of a function f(t), cheap ones first, for several h.
-
-    An estimate has the shape of f(t). It is left out if f was evaluated on another smooth piece than that of
-    t = 0. Its noise is the error that comes from the rounding of f to float64.
-
-    here    the pieces at t = 0, from `watched`
-    where   names the function in the message
-
-    Raises OnKink at the end if every estimate was left out.
-    """
-    valid = 0
-    for steps, weights in ((QUICK, ((1, 1 / 2),)), (CAREFUL, ((1, 8 / 12), (2, -1 / 12)))):
-        for h in steps:
-            total = 0.0
-            for k, weight in weights:
-                (up, above), (down, below) = watched(f, k * h), watched(f, -k * h)
-                if above != here or below != here:
-                    break
-                with np.errstate(invalid="ignore"):  # inf - inf, out of the domain of f
-                    total = total + weight * (up - down) / h
-            else:
-                valid += 1
-                yield total, 4 * EPSILON * largest(up) / h
-    if not valid:
-        raise OnKink(
-            f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses it; "
-            "give an x away from the kink"
-        )
-
-
-def largest(array):
-    """The largest absolute value of an array; 0 if it is empty."""
-    return np.abs(array).max(initial=0)
-
-
 def relative(analytic, numeric):
-    """The relative error max|analytic - numeric| / max|numeric|, a float.
+    """The relative error max|analytic - numeric| / max|numeric| of two arrays of derivatives, a float.
 
-    It is 0 if both arrays are zero, and inf if only numeric is zero or if the error is nan.
+    It is 0 if both arrays are zero. It is inf if only numeric is zero or if the error is nan.
     """
     gap, own = largest(analytic - numeric), largest(numeric)
     error = gap / own if own else 0.0 if gap == 0 else np.inf
@@ -96,44 +43,28 @@ def relative(analytic, numeric):
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors, compared with the gradients of all arrays.
+    """Whether the gradient of one array is zero up to rounding errors.
+
+    analytic, numeric   the derivatives of the code under test, and from difference quotients
+    whole               the largest entry of the gradients of all arrays
 
     True if max|analytic| is at most 1e-10 of `whole` and max|analytic - numeric| at most 1e-6 of `whole`.
-    `whole` is the largest entry of the gradients of all arrays. True is no proof that the gradient is exactly
-    zero.
+    True is no proof that the gradient is exactly zero.
     """
     return largest(analytic) <= ROUNDING * whole and largest(analytic - numeric) <= RTOL * whole
-
-
-def has_kink(f):
-    """Whether f(t) has a kink at t = 0 that no layer reports. This may happen with a layer of your own.
-
-    At a kink, the slopes on the two sides differ, however small the steps are. A central quotient alone would
-    give the mean of the two slopes. Returns False if a layer reports a kink near t = 0:
-    `difference_quotients` avoids reported kinks.
-    """
-    middle, here = watched(f, 0.0)
-    jumps = []
-    for h in (1e-5, 1e-6):
-        (up, above), (down, below) = watched(f, h), watched(f, -h)
-        if above != here or below != here:
-            return False  # a layer reports a kink here, and `difference_quotients` avoids reported kinks
-        jumps.append(np.abs(up - 2 * middle + down).max() / h)
-    rounding = 32 * EPSILON * largest(middle) / 1e-6
-    return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7, rounding)
 
 
 @dataclass
 class Block:
     """One array on which a function depends, and the gradient of the function with respect to this array.
 
-    name      such as "gradient of W"
-    analytic  the gradient that the code under test computes
-    value     value(offset) -> a number or an array, after `offset` was added to the array. The function is
-              the sum of the entries of value(offset)
-    unit      a number or an array: a difference quotient moves the array by t * unit * direction
-    size      the scale (root mean square) of the array; 0 if `unit` already has this scale. `constant.py`
-              moves the array by multiples of the larger of `unit` and `size` (see constant.py)
+    name       the name of the gradient, such as "gradient of W"
+    analytic   the gradient that the code under test computes, with the shape of the array
+    value      value(offset) returns a number or an array, after `offset` was added to the array. The function
+               is the sum of the entries of value(offset)
+    unit       a number or an array: a difference quotient moves the array by t * unit * direction
+    size       the scale (root mean square) of the array; 0 if `unit` already has this scale. The checks in
+               constant.py move the array by multiples of the larger of `unit` and `size`
     """
 
     name: str
@@ -143,10 +74,12 @@ class Block:
     size: float = 0.0
 
     def directions(self, slow, rng, number=DIRECTIONS):
-        """Yield directions along which the function is differentiated, each with the shape of the array.
+        """Yield the directions along which the function is differentiated, each with the shape of the array.
 
-        With slow=True, one unit vector for each entry, so every entry is compared. With slow=False, `number`
-        random directions, drawn from the generator rng.
+        slow     True: one unit vector for each entry, so that every entry is compared. False: random
+                 directions
+        rng      draws the random directions
+        number   the number of random directions
         """
         if not slow:
             for _ in range(number):
@@ -158,19 +91,18 @@ class Block:
             yield direction
 
     def along(self, direction):
-        """The function t -> value(t * direction): the array under test moves along `direction`."""
+        """The function t -> value(t * direction) of a number t: the array moves along `direction`."""
         return lambda t: np.asarray(self.value(t * direction))
 
     def measure(self, here, directions, where, refine=True):
         """(analytic, numeric): two vectors with the derivative of the function along each of `directions`.
 
-        Each direction is multiplied by `unit` first.
-
-        analytic   the derivatives that follow from the gradient
-        numeric    the derivatives from difference quotients
-        here       the smooth pieces at the unmoved array, from `watched`
-        where      names the function in messages
-        refine     True: a numeric value that disagrees is replaced by a better estimate
+        analytic     the derivatives that follow from the gradient of the code under test
+        numeric      the derivatives from difference quotients
+        directions   arrays with the shape of the array. Each is multiplied by `unit` first
+        here         the list of smooth pieces at the unmoved array, from `watched`
+        where        names the function in messages
+        refine       True: a numeric value that disagrees is replaced by a better estimate
 
         Raises OnKink if a direction has no valid quotient.
         """
@@ -190,17 +122,20 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, noises, estimates):
-        """Replace each number of `numeric` that disagrees with `analytic` by a better estimate.
+        """Replace each number of `numeric` that disagrees with `analytic` by a better estimate, in place.
 
-        estimates[i] yields more careful estimates of numeric[i]; the one nearest to analytic[i] is taken. The
-        largest disagreement comes first. Stop after three numbers for which no estimate agrees: then the
-        gradient is wrong.
+        analytic, numeric   vectors of derivatives along the same directions
+        noises              the rounding error of each number of `numeric`
+        estimates           estimates[i] yields (more careful estimate of numeric[i], its rounding error). The
+                            one nearest to analytic[i] is taken
 
-        noises[i] is the noise of numeric[i]. An estimate that is lost in its noise may agree by accident, so
-        it does not replace one that is not: an f of 1e5 does not change at all in steps of 1e-8.
+        The largest disagreement comes first. After three numbers for which no estimate agrees the function
+        stops: then the gradient is wrong.
 
-        A bad estimate can be far too large. So the size of the gradient, to which a disagreement is compared,
-        is that of the analytic one until the numeric one is smaller.
+        An estimate that is lost in its noise may agree by accident, so it does not replace one that is not:
+        an f of 1e5 does not change at all in steps of 1e-8. A bad estimate can be far too large. So the size
+        of the gradient, to which a disagreement is compared, is that of the analytic one until the numeric
+        one is smaller.
         """
         lost = 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)
@@ -219,7 +154,9 @@ class Block:
 
 
 def input_blocks(x, gradients, value, scaled=False):
-    """A list with a Block for each array of the input x that holds floats and is not empty.
+    """The list of Blocks for the input x of a layer: one Block for each array of floats that is not empty.
+
+    A Block holds one array, its gradient and the function of it.
 
     x           an array, or a tuple of arrays
     gradients   the gradients with respect to x, in the form of x
@@ -243,9 +180,11 @@ def input_blocks(x, gradients, value, scaled=False):
 
 
 def argument_block(name, gradient, f, arguments, i):
-    """The Block called `name` for the array arguments[i], with this gradient.
+    """The Block called `name` for one argument of a function: the array, its gradient and the function.
 
-    f(*arguments) returns a tuple. The function under test is the sum of the entries of the first element.
+    f           f(*arguments) returns a tuple. The function under test is the sum of its first element
+    arguments   a tuple of arrays;  i: the position of the array in this tuple
+    gradient    the gradient with respect to arguments[i]
     """
 
     def moved(offset):
@@ -255,14 +194,17 @@ def argument_block(name, gradient, f, arguments, i):
 
 
 def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
-    """A list with a Block for each trained parameter of p that is not empty.
+    """The list of Blocks for the Parameters p: one Block for each trained parameter that is not empty.
+
+    A Block holds one array, its gradient and the function of it.
 
     gradient   the Parameters of the gradient, in the form of p
     value      the function under test is the sum of the entries of value(p)
     where      begins the message of an error
-    name       the name of a block, with {} for the name of its parameter
+    name       the name of a Block, with {} for the name of its parameter
 
-    Raises GradientError if a held entry has a gradient that is not zero.
+    Raises GradientError if a held entry (stored with the weights and not trained) has a gradient that is not
+    zero.
     """
 
     def block(parameter):
@@ -279,12 +221,14 @@ def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
 def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
-    max_error is the largest relative error of a block, notes is a text for the report, or "". The error of a
-    block is relative to the largest entry of its own gradient. If `is_constant` has to show that its
-    gradient is zero, the error is relative to the largest entry of all gradients, and a note says so.
+    max_error   the largest relative error of a block, a float. The error of a block is relative to the
+                largest entry of its own gradient. If the gradient is zero because the function does not
+                depend on the array, the error is relative to the largest entry of all gradients
+    notes       a text for the report that names each gradient that is zero, or ""
 
-    blocks     a list of Block; if it is empty, the result is (0.0, "")
-    subject    the Subject, for the message
+    blocks     a list of Blocks, each an array with its gradient and function. If it is empty, the result is
+               (0.0, "")
+    subject    the Subject: the name of the function under test, for the message
     slow       compare every entry; False: `number` random directions, drawn from rng
     reported   True: all layers report their kinks, so this function does not search for other kinks
 
@@ -346,16 +290,21 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
 
 
 def _cancelled(block, analytic, numeric, whole):
-    """Whether both derivatives are so small that they are rounding errors of terms that cancel.
+    """Whether two derivatives are so small that they are only rounding errors of terms that cancel.
 
-    whole   the largest derivative of all blocks
+    block               the Block that holds the function and the array
+    analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
+    whole               the largest derivative of all blocks
     """
     size = max(largest(analytic), largest(numeric))
     return size <= ROUNDING * whole or hidden_by_rounding(block, analytic, numeric)
 
 
 def _near_kink(block, rng):
-    """Whether the Block's function has an unreported kink along a random direction."""
+    """Whether the function of a Block has an unreported kink along one random direction, drawn with rng.
+
+    block is the Block: an array and the function of it.
+    """
     return has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit))
 
 
@@ -369,12 +318,15 @@ def _on_kink(subject, name):
 
 
 def _wrong(block, analytic, numeric, subject, error):
-    """Return the error about a Block whose gradient is wrong; the caller raises it.
+    """Make the error about a Block whose gradient is wrong, and return it. The caller raises it.
 
-    It is a GradientError with the attribute max_error = `error`. Its message names the wrong entries. If one
-    of the first three wrong entries has an unreported kink, it is OnKink instead.
-
+    block               the Block: an array, its gradient and the function
     analytic, numeric   vectors with the derivative along every entry of the array, multiplied by `unit`
+    subject             the Subject, for the message
+    error               the relative error; the GradientError gets the attribute max_error with this value
+
+    The message names the wrong entries. If one of the first three wrong entries has an unreported kink, the
+    error is OnKink instead.
     """
     shape = block.analytic.shape
     gap = np.abs(analytic - numeric)
@@ -391,20 +343,20 @@ def _wrong(block, analytic, numeric, subject, error):
 
 
 def compare_outputs(named, numeric_along, subject):
-    """Compare tangents with difference quotients of a function and return the max_error.
+    """Compare tangents with difference quotients. Return the largest relative error, a float.
 
     A tangent is the derivative of one output of the function along one direction.
 
-    named            {name: analytic tangent}; every entry is compared. If it is empty, the result is 0
-    numeric_along    f(t) -> all outputs at t as one vector, in the order of `named`
-    subject          the Subject, for the message
+    named           {name: analytic tangent}; every entry is compared. If it is empty, the result is 0
+    numeric_along   f(t) -> all outputs as one vector, in the order of `named`, after a move by t
+    subject         the Subject: the name of the function under test, for the message
 
     The error of an output is relative to its largest derivative. If the output is constant (`_is_constant`),
     the error is relative to the largest derivative of all outputs. Two zeros count as agreement, because f''
     of ReLU is 0: the first-order checks make sure that units are not dead.
 
-    Raises GradientError if a tangent is wrong, and OnKink if no quotient is valid or if a wrong tangent lies
-    on an unreported kink.
+    Raises GradientError if a tangent is wrong. Raises OnKink if no quotient is valid, or if a wrong tangent
+    lies on an unreported kink.
     """
     if not named:
         return 0.0
@@ -436,8 +388,8 @@ def compare_outputs(named, numeric_along, subject):
 def _is_constant(part, outputs):
     """Whether some outputs of a function of t are the same at t = -1, 0 and 1, up to rounding errors.
 
+    part      the slice of the vector of outputs that is compared
     outputs   outputs(t) returns all outputs as one vector
-    part      the slice of this vector that is compared
     """
     below, middle, above = (outputs(t) for t in (-1.0, 0.0, 1.0))
     limit = 1e-11 * max(largest(below), largest(middle), largest(above))

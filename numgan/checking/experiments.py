@@ -42,9 +42,9 @@ class Experiment:
 
     condition   the words of the condition, which follow "right "
     cause       what is wrong if the pass is right under this condition only; "": nothing is known
-    change      a function (point, rng) -> whether it applies. It changes arrays of the point, in place or by
-                new ones, before forward runs again
-    upstream    a function (point, rng) -> whether it applies. It changes dy after forward has run
+    change      a function (point, rng) that changes arrays of the Point (layer and arrays) before forward
+                runs again. It returns False if the condition does not apply to the layer. None: no change
+    upstream    such a function that changes dy after forward has run
     """
 
     condition: str
@@ -54,20 +54,25 @@ class Experiment:
 
 
 def explained(error, point, check, means=True):
-    """A GradientError with the message of `error` and the observations of the experiments.
+    """Make a GradientError: the message of `error` and the conditions under which the check passes.
 
-    point   the Point at which the check failed
+    error   the GradientError of the failed check
+    point   the Point (a layer with its arrays) at which the check failed
     check   a function of a Point, which raises GradientError for a wrong pass
-    means   as for `observations`
+    means   whether conditions of the mean of dy are tried; they say nothing about the gradient of a bias
+
+    Returns `error` itself if no such condition was found.
     """
     text = observations(point, check, means)
     return failure(f"{error}\n{text}", getattr(error, "max_error", float("inf"))) if text else error
 
 
 def observations(point, check, means=True):
-    """The text about the conditions under which `check` passes at a changed point; "" if there are none.
+    """The text about the conditions under which a failed check passes; "" if there are none.
 
-    means   whether conditions of the mean of dy are tried. They say nothing of the gradient of a bias
+    point   the Point (a layer with its arrays) at which the check failed. Changed copies of it are tried
+    check   a function of a Point, which raises GradientError for a wrong pass
+    means   whether conditions of the mean of dy are tried; they say nothing about the gradient of a bias
     """
     if point.p.vector.size + sum(np.size(array) for array in _arrays(point.x)) > LARGE:
         return ""
@@ -84,9 +89,10 @@ def observations(point, check, means=True):
 
 
 def explained_by_numbers(error, check):
-    """As `explained`, for the gradient of an objective: under which numbers of samples is it right?
+    """Make a GradientError with the message of `error` and the numbers of samples for which the check passes.
 
-    check   a function of real= and fake=, the numbers of real samples and of fakes
+    error   the GradientError about the gradient of an objective
+    check   check(real=..., fake=...) repeats the check with these numbers of real samples and of fakes
     """
     observed = []
     for rows, fakes, condition, cause in NUMBERS:
@@ -108,12 +114,15 @@ def _arrays(x):
 
 
 def _passes(point, check, experiment, alive=False):
-    """Whether the check passes under the condition, at two random points.
+    """Whether the check passes under the condition of an Experiment, at two new random points.
 
-    None if the condition does not apply to the layer, or if the check cannot decide.
+    point        the Point (a layer with its arrays) at which the check failed
+    check        a function of a Point, which raises GradientError for a wrong pass
+    experiment   the Experiment: the condition, and how it changes the arrays of a Point
+    alive        whether dx must not vanish. BatchNorm of one sample has the gradient zero, and many wrong
+                 passes have it too, so it shows nothing
 
-    alive   whether dx must not vanish. BatchNorm of one sample has the gradient zero, and many wrong passes
-            have it too, so it shows nothing
+    Returns None if the condition does not apply to the layer, or if the check cannot decide.
     """
     passed = 0
     for attempt in range(TRIED):
@@ -145,7 +154,10 @@ def _vanishes(point, ordinary):
 
 
 def _changed(point, experiment, rng):
-    """A copy of the Point with new random arrays under the condition; None if it does not apply."""
+    """A copy of a Point with new random arrays that fulfil the condition of an Experiment.
+
+    Returns None if the condition does not apply to the layer. rng draws the arrays.
+    """
     other = copy.copy(point)
     other.__dict__.pop("gradients", None)
     other.p = point.p.copy()
@@ -192,7 +204,13 @@ def _square(point, rng):
 
 
 def _on_parameters(condition, change):
-    """A function that replaces each trained parameter a with condition(a) by change(a)."""
+    """Make a function (point, rng) that changes some trained parameters of a Point, in place.
+
+    condition   condition(array) says whether a parameter is changed
+    change      change(array) returns the new values
+
+    The function returns True if it changed a parameter, False if no parameter fulfils the condition.
+    """
 
     def apply(point, rng):
         names = [n for n in point.p if n not in point.p.layout.held and condition(point.p[n])]
@@ -279,13 +297,16 @@ def _no_border(point, rng):
 
 
 def _projected(axes, centred, orthogonal):
-    """A change of dy: over the axes axes(ndim) it gets mean 0 (centred) and is made orthogonal to y.
+    """Make a function (point, rng) that changes dy and tdy of a Point: mean 0, or orthogonal to y, or both.
 
-    centred      whether dy gets mean 0; None: dy and y keep their means, as for a norm without a mean
-    orthogonal   whether dy is made orthogonal to y minus its mean
+    axes         axes(number of axes of y) returns the axes of the means
+    centred      True: dy gets the mean 0 over these axes. False: dy keeps its mean. None: dy and y keep their
+                 means, as for a norm without a mean
+    orthogonal   True: dy becomes orthogonal to y - mean(y) over these axes
 
-    Parameters with one axis become ones before, so that dy is also the derivative with respect to the
-    normalised values.
+    The function returns whether it applies: y must be one array with at least 4 entries along the axes.
+    Parameters with one axis become ones before (`_gains_are_one`), so dy is also the derivative with respect
+    to the normalised values.
     """
 
     def apply(point, rng):

@@ -13,12 +13,14 @@ UNKNOWN = "none of the known patterns"
 
 
 def explain(subject, name, analytic, numeric, wrong):
-    """The text of the error message about one wrong array.
+    """Make the text of the error message about one wrong array.
 
-    subject            the Subject that the message is about
-    name               the array, such as "gradient of W"
-    analytic, numeric  arrays of one shape
-    wrong              a mask of the same shape: True where analytic and numeric disagree
+    subject             the Subject: the function under test, for the message
+    name                the array, such as "gradient of W"
+    analytic, numeric   the wrong array and the right array, of one shape
+    wrong               a mask of the same shape: True where analytic and numeric disagree
+
+    The text has the number of wrong entries, the worst entry and the pattern of the error.
     """
     gap = np.abs(analytic - numeric)
     worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)
@@ -34,10 +36,13 @@ def explain(subject, name, analytic, numeric, wrong):
 
 
 def explain_projections(name, analytic, numeric, counts):
-    """The text about a gradient of many entries, of which only projections are known.
+    """The text of the error about a wrong gradient with so many entries that only projections were compared.
 
-    analytic, numeric   vectors with the derivatives along random directions
-    counts              as for `pattern`. Several projections show a factor and a sign too
+    name                the array, such as "gradient of W"
+    analytic, numeric   vectors with the derivatives along the same random directions
+    counts              {words: number}: numbers by which a sum and a mean may differ, such as the batch size
+
+    The text names a factor or a wrong sign if all projections show the same one.
     """
     text = f"{name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
     wrong = np.ones(analytic.shape, bool)
@@ -50,9 +55,11 @@ def explain_projections(name, analytic, numeric, counts):
 def pattern(analytic, numeric, wrong, counts):
     """The text of the first pattern, such as a wrong sign, that fits the error; UNKNOWN if none fits.
 
-    analytic, numeric and wrong are the arguments of `explain`. counts is {words: number}, the numbers by
-    which a sum and a mean may differ, or only the number of samples. The patterns are in the list PATTERNS
-    and are tried in its order.
+    analytic, numeric   the wrong array and the right array, of one shape
+    wrong               a mask of this shape: True where the two disagree
+    counts              {words: number}: numbers by which a sum and a mean may differ, or only the batch size
+
+    The patterns are in the list PATTERNS and are tried in its order.
     """
     counts = counts if isinstance(counts, dict) else {"the batch size": counts}
     return next(filter(None, (test(analytic, numeric, wrong, counts) for test in PATTERNS)), UNKNOWN)
@@ -118,7 +125,13 @@ def _border(a, n, wrong, counts):
 
 
 def _shifted(a, n, wrong, counts):
-    """The right numbers, moved along one axis or along both axes of a picture: a wrong crop."""
+    """A text if the right numbers n were moved along one axis, or along both axes of a picture; "" if not.
+
+    a, n            the analytic and the numeric gradient, of one shape
+    wrong, counts   are not used
+
+    Such an error comes from a wrong crop.
+    """
     axes = (1, 2) if a.ndim == 4 else (1,) if a.ndim == 3 else ()
     for moves in product((0, 1, -1, 2, -2), repeat=len(axes)):
         if not any(moves) or any(a.shape[axis] <= abs(k) + 1 for axis, k in zip(axes, moves)):

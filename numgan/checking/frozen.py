@@ -23,8 +23,10 @@ SUSPECTS = 30  # variables of one pass that are tried
 def backward_of(point, name):
     """(run, prefix): a function that runs a backward pass of the layer, and the prefix of its results' names.
 
-    run       takes only frozen= and need_dx=; the arrays are those of the Point
-    prefix    "" for the pass "backward", "t" for the pass "tangent_backward"
+    point    the Point: the layer with the arrays of the pass
+    name     the pass, "backward" or "tangent_backward"
+    run      run(frozen=..., need_dx=...) returns (dx, dp), or (tdx, tdp) for "tangent_backward"
+    prefix   "" for "backward", "t" for "tangent_backward"
     """
     if name == "backward":
         return partial(point.run, "backward", point.dy, point.cache), ""
@@ -35,8 +37,8 @@ def backward_of(point, name):
 def frozen_same_dx(point, name="backward"):
     """Check that a backward pass with frozen=True returns dp = None, and the same dx as with frozen=False.
 
-    The bits of dx must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
-    tdp.
+    point is a Point, a layer with its arrays. The bits of dx must be equal. name is the pass, "backward" or
+    "tangent_backward" (its results are called tdx and tdp). Raises GradientError if the layer fails.
     """
     backward, t = backward_of(point, name)
     dx, dp = backward(frozen=True)
@@ -53,8 +55,8 @@ def frozen_same_dx(point, name="backward"):
 def need_dx(point, name="backward"):
     """Check that a backward pass with need_dx=False returns dx = None, and the same dp as with need_dx=True.
 
-    The bits of dp must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
-    tdp.
+    point is a Point, a layer with its arrays. The bits of dp must be equal. name is the pass, "backward" or
+    "tangent_backward" (its results are called tdx and tdp). Raises GradientError if the layer fails.
     """
     backward, t = backward_of(point, name)
     dx, dp = backward(need_dx=False)
@@ -67,8 +69,9 @@ def need_dx(point, name="backward"):
 def frozen_no_weight_gradient(point, name="backward"):
     """Check that a backward pass with frozen=True computes no weight gradient, with a kernel or without.
 
-    name is the pass, "backward" or "tangent_backward". Returns None, or (None, a note that begins with "not
-    seen") if the pass cannot be watched.
+    point is a Point, a layer with its arrays. name is the pass, "backward" or "tangent_backward". Returns
+    None, or (None, note) if the pass cannot be watched; the note begins with "not seen". Raises GradientError
+    if the layer fails.
     """
     backward, t = backward_of(point, name)
     with kernels.kernel_calls() as calls:
@@ -94,12 +97,14 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def _fresh(point, name):
-    """(run, targets, given): a frozen pass for a new dy, what it must not compute, and its arguments.
+    """(run, targets, given): a frozen backward pass with a new dy, and what is needed to watch this pass.
 
-    run       the pass, a function that returns dx. run(kind) gives dy as arrays of this kind, a class
-    targets   {path of a parameter: weight gradient}. They are linear in dy, and are computed as a sum for two
-              other dy. So an array that an earlier pass left on the layer, or in freed memory, does not have
-              these numbers
+    point     the Point: the layer with its arrays
+    name      the pass, "backward" or "tangent_backward"
+    run       run(kind) runs the pass and returns dx. dy is given as arrays of the class `kind`
+    targets   {path of a parameter: weight gradient}: what the pass must not compute. A weight gradient is
+              linear in dy, so it is the sum of those for two other dy. No earlier pass left an array with
+              these numbers in memory
     given     all arguments of the pass, and all other arrays of the Point
     """
     rng, tcache = point.rng("frozen"), None
@@ -123,7 +128,11 @@ def _fresh(point, name):
 
 
 def _can_record(run):
-    """Whether a pass takes a dy that records what NumPy computes from it. A kernel does not."""
+    """Whether a backward pass accepts a dy of a class that records what NumPy computes from it.
+
+    run(kind) runs the pass with dy as arrays of the class `kind`. A pass that calls a kernel does not accept
+    such a dy.
+    """
     try:
         return _equal(run(), run(recording(lambda array, operation: array)))
     except Exception:
@@ -133,18 +142,23 @@ def _can_record(run):
 def _equal(one, two):
     """Whether two results dx are equal in structure, shapes, dtypes and values, without any tolerance.
 
-    They are compared as by `same`: 0.0 equals -0.0, and nan equals nan. An array that records counts as the
-    plain array.
+    0.0 equals -0.0, and nan equals nan. An array of a class that records operations counts as a plain array.
+    one and two are arrays, None, or tuples of these.
     """
     plain = partial(mapped, lambda a: a if a is None else np.array(a))
     return same(plain(one), plain(two))
 
 
 def _search(subject, dx, run, watching):
-    """Raise GradientError if a frozen pass computes a weight gradient and does not need it for dx.
+    """Raise GradientError if a frozen pass computes a weight gradient that dx does not need.
 
-    subject    the beginning of the message;  dx: the name of the result
-    run        the pass;  watching: a function that makes a Watch of it
+    subject    the beginning of the message
+    dx         the name of the result, "dx" or "tdx"
+    run        run() runs the pass and returns dx
+    watching   watching(innocent, changes=True) runs the pass with a Watch, which changes the numbers of a
+               suspect array, and returns the Watch
+
+    If dx keeps its bits although the array got other numbers, dx does not need this array.
     """
     expected, innocent = copied(run()), set()
     for _ in range(SUSPECTS):

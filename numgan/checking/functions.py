@@ -76,6 +76,7 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
            with respect to y; this is a backward pass
            None: f returns a pair (y, gradient), with a number y
     slow   compare every entry; False: a few random projections, for large x
+    seed   gives the random directions
     name   the name of f in messages; None: f.__name__
 
     A gradient may be zero because f does not depend on x, as the sum of a softmax. Then f stays the same
@@ -118,7 +119,18 @@ def gradcheck(f, x, df=None, *, slow=True, seed=0, name=None):
 
 
 def _compared(function, arrays, weights, gradient, note, slow, seed, rng):
-    """The Report of one comparison: gradient is that of sum(weights * f) at x."""
+    """Compare one gradient with difference quotients of sum(weights * f) at x and return the Report.
+
+    function   the user's function f as a `Function`
+    arrays     x as an array or a (nested) tuple of arrays
+    weights    an array with the shape of f's result
+    gradient   the gradient of sum(weights * f), in the form of `arrays`
+    note       a text for the report
+    slow       compare every entry; False: random projections, drawn with rng
+    seed       for the line of the message that repeats the check
+
+    Raises GradientError if the gradient is wrong or has other shapes than x.
+    """
     expected = [array.shape for _, array in leaves(arrays)]
     got = [np.shape(array) for _, array in leaves(gradient)]
     if expected != got:
@@ -161,7 +173,10 @@ def compare_scaled(blocks, x, subject, rng, slow=True):
 
 
 def _filled_paths(x, arrays):
-    """The names of the arrays of x that are not empty; only these are compared."""
+    """The names of those arrays of x that are not empty, such as "x[0]". Only these arrays are compared.
+
+    x is the user's argument, `arrays` the same as an array or a (nested) tuple of arrays.
+    """
     return [path for path, (_, array) in zip(paths(x), leaves(arrays)) if array.size]
 
 
@@ -174,10 +189,17 @@ def _name(f):
 
 
 def _readings(function, arrays, y, df, rng):
-    """The meanings that df can have, a list of functions; the check passes if one of them does.
+    """The meanings that the user's gradient df can have: a list of functions, tried one after the other.
 
-    Each returns (weights, gradient, note): the gradient of sum(weights * f), in a tuple like `arrays`, and a
-    note for the report.
+    Each function, called without arguments, returns (weights, gradient, note): an array with the shape of y,
+    the gradient of sum(weights * f) in the form of `arrays`, and a text for the report. gradcheck passes if
+    the gradient of one meaning is right.
+
+    function   the user's function f as a `Function`
+    arrays     x as an array or a (nested) tuple of arrays
+    y          the array f(x)
+    df         an array, a function of x, a function of dy, or None if f returns (value, gradient)
+    rng        draws the weights
     """
     x, one = function.x, np.ones(y.shape)
     if df is None:

@@ -4,11 +4,12 @@ from .methods import missing_parameter
 
 
 def guess(point):
-    """A random input that the layer accepts: the first of several shapes for which no error is raised.
+    """A random input that the layer of a Point accepts: the first of several shapes that raises no error.
 
-    The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has
-    one, and is 12 without such a layer. If that layer has the number `classes`, the input is random
-    labels. Raises ValueError if no shape is accepted.
+    The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has one,
+    and is 12 without such a layer. If that layer has the attribute `classes`, a number, the input is random
+    labels. `point` is the Point of `check_layer`, before it has an input. Raises ValueError if no shape is
+    accepted.
     """
     first = point.layer
     while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
@@ -39,9 +40,10 @@ def guess(point):
 
 
 def _sizes(layer):
-    """Possible sizes of the last axis of x, from the shapes of the layer's parameters.
+    """A list of possible sizes of the last axis of x, read from the shapes of the layer's parameters.
 
-    The rows of a matrix (I, O) come first: the axis before the last one, and then the last axis.
+    First come the numbers of rows I of the matrices (I, O), then their numbers of columns O, and then the
+    lengths of vectors.
     """
     shapes = [tuple(shape) for shape in layer.parameter_shapes().values()]
     sizes = [shape[axis] for axis in (-2, -1) for shape in shapes if len(shape) > 1]

@@ -11,9 +11,10 @@ DEPTH = 5  # containers within containers, and objects within objects, are searc
 def arrays_inside(thing, name="", depth=DEPTH, visited=None):
     """Yield (path, array) for every array of floats inside `thing`, each array object once.
 
-    thing    an array, a list, tuple or mapping, or an object with attributes of these kinds
-    name     the path of `thing` itself: the paths are "self.W", "cache[0]" or "p['W']"
-    depth    how deep the search goes; visited: ids of the objects that were searched already
+    thing     an array, a list, tuple or mapping, or an object with attributes of these types
+    name      the path of `thing` itself, such as "self". A path is a text such as "self.W" or "cache[0]"
+    depth     how many containers or objects within each other are searched
+    visited   a set of ids of objects that are not searched again; ids are added to it
 
     Functions, classes and modules are not searched.
     """
@@ -31,7 +32,10 @@ def arrays_inside(thing, name="", depth=DEPTH, visited=None):
 
 
 def _parts(thing, name):
-    """A list of (path, part) of a container or of an object; empty for any other thing."""
+    """The list of (path, part) for the parts of a container or the attributes of an object; [] for others.
+
+    name is the path of `thing` itself, such as "self"; then the path of a part is "self.W" or "self[0]".
+    """
     if isinstance(thing, Mapping):
         return [(f"{name}[{key!r}]", thing[key]) for key in thing]
     if isinstance(thing, (tuple, list)):

@@ -92,8 +92,9 @@ def _check(point, slow, tangents):
 def shapes(point):
     """Check that output_shape gives the shape that forward returns, and that gradients have the right shapes.
 
-    The gradient of an array must have the shape of this array. A layer that does not define output_shape
-    passes; if its output has another shape than its input, the result is (None, note).
+    point is a Point, a layer with its arrays. The gradient of an array must have the shape of this array. A
+    layer that does not define output_shape passes; if the shape of its output is not that of its input, the
+    result is (None, note). Raises GradientError if a shape is wrong.
     """
     layer = point.layer
     dx, dp = point.gradients
@@ -111,10 +112,11 @@ def shapes(point):
 
 
 def dx(point, slow=True):
-    """Check the gradient with respect to the input against difference quotients. Returns (max_error, note).
+    """Check the gradient with respect to the input of a layer against difference quotients.
 
-    slow=False compares random projections in place of every entry. If x holds integers only, nothing is
-    compared and the note says so.
+    point is a Point, a layer with its arrays. slow=False compares random projections in place of every entry.
+    Returns (largest relative error, note for the report). If the input holds integers only, nothing is
+    compared and the note says so. Raises GradientError if the gradient is wrong.
     """
     blocks = partial(input_blocks, point.x, filled(point.gradients[0], point.x), point.weighted)
     error, notes = compare_scaled(blocks, point.x, point.about, point.rng("directions"), slow)
@@ -122,10 +124,11 @@ def dx(point, slow=True):
 
 
 def parameters(point, slow=True):
-    """Check the gradient with respect to every parameter against difference quotients.
+    """Check the gradient with respect to every parameter of a layer against difference quotients.
 
-    The error of each gradient is relative to its own largest entry. slow=False compares derivatives along a
-    few random directions instead of every entry. Returns (max_error, a note for the report or "").
+    point is a Point, a layer with its arrays. The error of each gradient is relative to its own largest
+    entry. slow=False compares derivatives along a few random directions in place of every entry. Returns
+    (largest relative error, note for the report or ""). Raises GradientError if a gradient is wrong.
     """
     gradient = point.vector(point.gradients[1])
     blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
@@ -136,7 +139,8 @@ def parameters(point, slow=True):
 def keeps_float32(point):
     """Check that every pass of the layer returns float32 arrays for float32 arguments.
 
-    A float64 constant in a pass would make its results float64, which need twice the memory.
+    point is a Point, a layer with its arrays. A float64 constant in a pass would make its results float64,
+    which need twice the memory. Raises GradientError if a result is not float32.
     """
 
     def down(tree):
@@ -162,9 +166,14 @@ def keeps_float32(point):
 
 
 def _tangents(point, cache, tx, tp, dy, tdy):
-    """{name: result} of both tangent passes: "ty", "tdx", and the tangent of each parameter's gradient.
+    """Run both tangent passes of a layer and return {name: result}.
 
-    tx, tp and tdy are the directions of x, of the parameters and of dy. A direction None stands for zero.
+    The names are "ty", "tdx", and "tangent of the gradient of W" for each parameter W.
+
+    point         the Point, which holds the layer
+    cache         the cache of a forward pass
+    tx, tp, tdy   the directions of x, of the parameters and of dy. None stands for zero
+    dy            the derivative of a loss with respect to y
     """
     ty, tcache = point.run("tangent_forward", tx, cache, tp)
     tdx, tdp = point.run("tangent_backward", dy, tdy, cache, tcache)
@@ -174,8 +183,9 @@ def _tangents(point, cache, tx, tp, dy, tdy):
 def dot_test(point):
     """Check that <dy, ty> = <dx, tx> + <dp, tp>, and return the relative error of this equation.
 
-    ty = tangent_forward(tx, tp), and (dx, dp) = backward(dy). So the dot test compares two hand-written
-    passes with each other. It needs no step size and has almost no rounding error: the limit is 1e-12.
+    point is a Point: a layer with its arrays and the random directions tx and tp. ty = tangent_forward(tx,
+    tp), and (dx, dp) = backward(dy). So the dot test compares two hand-written passes with each other. It
+    needs no step size and has almost no rounding error: the limit is 1e-12.
 
     Raises GradientError above the limit, and AllZero if all terms are zero although y depends on x or p.
     """
@@ -205,7 +215,10 @@ def dot_test(point):
 
 
 def _depends_on_directions(point):
-    """Whether y changes when x moves by t tx, or the parameters by t tp, for any t in -10, -1, 1, 10."""
+    """Whether y changes when x moves by t tx, or the parameters by t tp, for any t in -10, -1, 1, 10.
+
+    point is a Point: a layer with input x, output y and the random directions tx and tp.
+    """
     far = [
         point.at(t, **along)[0] for t in (-10, -1, 1, 10) for along in ({"tx": point.tx}, {"tp": point.tp})
     ]
@@ -215,7 +228,8 @@ def _depends_on_directions(point):
 def _combinations(directions, moving=None):
     """Yield a dict for every choice of one or more items of the dict `directions`.
 
-    moving   the names of the items to choose from; None: all
+    directions   {name: direction}, such as {"tx": a, "tp": b}
+    moving       the names of the items to choose from; None: all
 
     For example {"tx": a, "tp": b} gives {"tx": a}, then {"tp": b}, then {"tx": a, "tp": b}. A message then
     names the one direction along which a tangent is wrong.
@@ -226,10 +240,11 @@ def _combinations(directions, moving=None):
 
 
 def tangent_forward(point):
-    """Check ty of tangent_forward against difference quotients of forward. Returns the max_error.
+    """Check the tangent ty of tangent_forward against difference quotients of forward.
 
-    Three cases are checked: x moves, the parameters move, and both move (if x has floats and the layer has
-    parameters). The tangent of what does not move is None.
+    Returns the largest relative error. point is a Point, a layer with its arrays. Three cases are checked: x
+    moves, the parameters move, and both move (if x has floats and the layer has parameters). An array that
+    does not move has the direction None. Raises GradientError if ty is wrong.
     """
     worst = 0.0
     for along in _combinations(point.directions, point.moving):
@@ -242,12 +257,19 @@ def tangent_forward(point):
 
 
 def _y_at(point, t, tx=None, tp=None):
-    """The output y, as one vector, at input x + t tx and parameters p + t tp. None stands for no move."""
+    """The output y of the layer, as one vector, at the input x + t tx and the parameters p + t tp.
+
+    point is the Point with the layer, x and p. t is a number. A direction tx or tp of None does not move its
+    array.
+    """
     return flat(point.at(t, tx, tp)[0])
 
 
 def _require_form_of_y(point, ty):
-    """Raise GradientError unless each array of the tangent ty is None or has the shape of its array in y."""
+    """Raise GradientError unless each array of the tangent ty is None or has the shape of its array in y.
+
+    point is the Point with the layer and its output y.
+    """
     for (path, array), (_, t) in zip(leaves(point.y), leaves(ty)):
         if t is not None and np.shape(t) != array.shape:
             raise failure(
@@ -257,9 +279,11 @@ def _require_form_of_y(point, ty):
 
 
 def tangent_backward(point):
-    """Check tdx and tdp of tangent_backward against difference quotients of backward. Returns the max_error.
+    """Check the tangents tdx and tdp of tangent_backward against difference quotients of backward.
 
-    Every choice of one or more of x, the parameters and dy moves. The tangent of what does not move is None.
+    Returns the largest relative error. point is a Point, a layer with its arrays. Every choice of one or more
+    of x, the parameters and dy moves. An array that does not move has the direction None. Raises
+    GradientError if a tangent is wrong.
     """
     worst = 0.0
     for along in _combinations(point.directions | {"tdy": point.tdy}, point.moving):
@@ -275,9 +299,9 @@ def tangent_backward(point):
 
 
 def _gradients_at(point, t, tx=None, tp=None, tdy=None):
-    """The gradients dx and dp, as one vector, at moved arrays: x + t tx, p + t tp and dy + t tdy.
+    """The gradients dx and dp, as one vector, at the moved arrays x + t tx, p + t tp and dy + t tdy.
 
-    A direction None does not move its array.
+    point is the Point with the layer and its arrays. t is a number. A direction None does not move its array.
     """
     _, cache = point.at(t, tx, tp)
     dx, dp = point.run("backward", point.dy if tdy is None else moved(point.dy, tdy, t), cache)
@@ -287,8 +311,9 @@ def _gradients_at(point, t, tx=None, tp=None, tdy=None):
 def no_tangent_is_zero(point):
     """Check that both tangent passes return only None or zeros for directions that change nothing.
 
-    Two cases: all directions are None, or only held entries have a direction. Held entries are constants of a
-    pass.
+    point is a Point, a layer with its arrays. Two cases are checked: all directions are None, or only held
+    entries have a direction. Held entries are stored with the weights and not trained, so they are constants
+    of a pass. Raises GradientError if a result is not zero.
     """
     tangents = {"None": None}
     if point.p.layout.held:
@@ -301,10 +326,10 @@ def no_tangent_is_zero(point):
 
 
 def pure_tangents(point):
-    """Check that the tangent passes do not write to their arguments.
+    """Check that the tangent passes do not write to their arguments, and give equal bits when repeated.
 
-    Also check that a second tangent_backward with the same cache gives the same bits, after other passes were
-    run.
+    point is a Point, a layer with its arrays. tangent_backward runs twice with the same cache, with other
+    passes in between. Raises GradientError if the layer fails.
     """
     _, cache = point.forward()
     pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
@@ -321,8 +346,11 @@ def pure_tangents(point):
 def frozen_tangents(point):
     """Check tangent_backward with frozen=True, and with need_dx=False.
 
-    frozen=True      must return the same tdx and tdp = None, and compute no weight gradient
-    need_dx=False    must return tdx = None and the same tdp
+    frozen=True     must return the same tdx and tdp = None, and compute no weight gradient
+    need_dx=False   must return tdx = None and the same tdp
+
+    point is a Point, a layer with its arrays. Returns None, or (None, note) if the pass cannot be watched.
+    Raises GradientError if the layer fails.
     """
     frozen_same_dx(point, "tangent_backward")
     need_dx(point, "tangent_backward")

@@ -70,10 +70,14 @@ _reference = Pass(reference=2)
 
 
 def built(x, make, *arguments, batch=3, **settings):
-    """The Case of the network make(*arguments, **settings) with the input x, named by the text of this call.
+    """Make a Case: the network make(*arguments, **settings) and an input, with the text of the call as name.
+
+    x       the input: a shape without the batch axis, or arrays
+    make    a function that makes a network
+    batch   the number of samples
 
     For example, built((3,), mlp, 3, 2, activation=Tanh) has the name "mlp(3, 2, Tanh)": a class is written
-    without its keyword. batch is the number of samples.
+    without its keyword.
     """
     words = [getattr(value, "__name__", repr(value)) for value in arguments]
     words += [getattr(value, "__name__", f"{word}={value!r}") for word, value in settings.items()]
@@ -81,7 +85,10 @@ def built(x, make, *arguments, batch=3, **settings):
 
 
 def _mixed(last):
-    """A Case of a critic with BatchNorm and LayerNorm. `last` is the class of its last activation."""
+    """Make the Case (a network and an input shape) of a critic that has both BatchNorm and LayerNorm.
+
+    `last` is the class of its last activation.
+    """
     net = Sequential(
         Conv2d(1, 3, kernel=3, bias=False),
         BatchNorm(3),

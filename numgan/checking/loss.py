@@ -31,12 +31,13 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     any other loss                           is a function loss(y, target) -> (value, dy). Its tangent is
                                              checked only if it has a method `tangent`
 
-    target    the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
-              numbers (5, 3) otherwise
-    slow      compare every entry of a derivative; False: a few random projections
+    target   the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
+             numbers (5, 3) otherwise
+    slow     compare every entry of a derivative; False: a few random projections
 
-    Raises GradientError if a derivative or a tangent is wrong, or if the loss returns no such pair, writes to
-    its arguments, gives two results for equal arguments, or computes in float32.
+    seed gives the random logits and directions. Raises GradientError if a derivative or a tangent is wrong,
+    or if the loss returns no such pair, writes to its arguments, gives two results for equal arguments, or
+    computes in float32.
     """
     subject = getattr(loss, "__name__", repr(loss)).replace("<lambda>", "loss")
     report = Report(subject)
@@ -56,16 +57,18 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
 
 
 def _functions(loss, target):
-    """The functions of a loss: a list of tuples (label, draw, derivative, tangent, skipped).
+    """The functions of a loss that are checked: a list of tuples (label, draw, derivative, tangent, skipped).
 
-    label         begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
-                  (y, target)
-    draw          draw(rng) -> a tuple of random arguments: logits, or (y,)
-    derivative    derivative(*arguments) -> (value, *derivatives)
-    tangent       tangent(*arguments, *directions) -> a tuple of tangents, or a single one; None if there is
-                  none
-    skipped       how many of the first arguments have no derivative: 1 for the generator of a relativistic
-                  loss, which gives no derivative with respect to the real logits; otherwise 0
+    label        begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
+                 (y, target)
+    draw         draw(rng) returns a tuple of random arguments: logits, or (y,)
+    derivative   derivative(*arguments) returns (value, *derivatives)
+    tangent      tangent(*arguments, *directions) returns a tuple of tangents, or one tangent; None if the
+                 loss has no tangents
+    skipped      how many of the first arguments have no derivative. It is 1 for the generator of a
+                 relativistic loss, which gives no derivative with respect to the real logits; otherwise 0
+
+    target is the target of `check_loss`: an array or None.
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         both = (5 if isinstance(loss, RelativisticPaired) else 7, 5)

@@ -35,7 +35,7 @@ DEFAULTS = {"context": "Pass()", "frozen": "False", "need_dx": "True", "tp": "No
 
 
 def kind(value):
-    """What a value is, in words for a message: "an array of shape (3, 4)", "a tuple of 3", "None"."""
+    """A text that says what a value is, for messages: "an array of shape (3, 4)", "a tuple of 3", "None"."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     if isinstance(value, (tuple, list)):
@@ -46,9 +46,12 @@ def kind(value):
 
 
 def pair(subject, name, result):
-    """Return the result of the pass `name`, if it is a pair. Raises GradientError if it is not.
+    """Return `result` if it is a pair of two values. Raises GradientError if it is not.
 
-    An array is not a pair, also if it has two rows. `subject` begins the message.
+    subject   the text that begins the message
+    name      the pass that returned the result, such as "forward"
+
+    An array is not a pair, even if it has two rows.
     """
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise failure(
@@ -58,7 +61,7 @@ def pair(subject, name, result):
 
 
 def expect_methods(subject, layer):
-    """Check the arguments of the passes, and the result of `parameter_shapes`, of a layer and its children.
+    """Check the arguments of the four passes, and parameter_shapes(), of a layer and its children.
 
     Raises GradientError if a pass cannot be called with its arguments, or if parameter_shapes() is not {name:
     shape}. `subject` begins the message.
@@ -118,9 +121,11 @@ def _expect_shapes(where, layer):
 
 
 def missing_parameter(subject, layer, error):
-    """The GradientError about a KeyError that a forward pass raised: it reads a parameter that is not there.
+    """Make the GradientError about a forward pass that reads a parameter which does not exist.
 
-    If the class has a method whose name is like parameter_shapes, the message names this method.
+    subject   the text that begins the message
+    layer     the layer. If its class has a method whose name is like parameter_shapes, the message names it
+    error     the KeyError that the forward pass raised
     """
     own = [name for name in dir(type(layer)) if not hasattr(Layer, name)]
     like = get_close_matches("parameter_shapes", own, 2, 0.5) + [n for n in own if n in ("shapes", "shape")]

@@ -30,7 +30,7 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     step   the number of earlier steps
 
     Raises GradientError if a comparison fails, or if `step`, `update` or `adjoint` writes to an array that it
-    must only read.
+    must only read. seed gives all random numbers.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
@@ -60,10 +60,14 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 
 def _draw(optimizer, rng, size, step):
-    """(p, g, state): random parameters, a random gradient, and a random state after `step` steps.
+    """(p, g, state): random parameters, a random gradient, and a random state of an optimiser.
 
-    p and g have `size` numbers; the state comes from `warm`. If the optimiser clips weights, p is scaled with
-    the bound, so that some entries lie beyond the bound.
+    size   the number of parameters: p and g are vectors (size,)
+    step   the number of earlier steps in the state, which `warm` makes
+    rng    draws the numbers
+
+    If the optimiser clips weights, p is multiplied by the bound, so that some entries lie beyond the bound.
+    optimizer is the optimiser under test.
     """
     return (
         rng.standard_normal(size) * (optimizer.clip or 1.0),
@@ -73,10 +77,10 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state of an optimiser, as in the middle of training. rng draws the numbers.
+    """A random state of an optimiser, as in the middle of training, a dict.
 
-    The state is {"step": step, name of each moment: vector (size,)}. No moment is zero. The second moment "v"
-    is positive.
+    It is {"step": step, name of each moment: vector (size,)}. No moment is zero. The second moment "v" is
+    positive. rng draws the numbers, size is the number of parameters. optimizer is the optimiser.
     """
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
@@ -85,11 +89,15 @@ def warm(optimizer, rng, size, step=3):
 
 
 def _bits(optimizer, rng, subject, step):
-    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and in float32.
+    """Raise GradientError unless `update` and `step` of an optimiser give equal bits, in float64 and float32.
 
-    Rules that are checked too: `step` does not write to its arguments, keeps the dtype, and counts to step +
-    1; `update` does not write to the gradient g. `subject` begins messages. The vectors are long enough for
-    several threads.
+    rng       draws the parameters, the gradient and the state
+    subject   the text that begins messages
+    step      the number of earlier steps in the state
+
+    Also check that `step` does not write to its arguments, keeps the dtype, and counts to step + 1, and that
+    `update` does not write to the gradient. The vectors are so long that a kernel uses several threads.
+    optimizer is the optimiser under test.
     """
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)

@@ -43,8 +43,13 @@ def derivative_in_g(penalty, slow, point):
     """Check the derivatives of a penalty with respect to random input gradients g and random logits y.
 
     The derivatives are v = d penalty / dg and, for a penalty with the methods `on_real` and `on_fake`, also u
-    = d penalty / dy. D is not used: `point`, a Point, gives the shapes of g and y. slow=False compares random
-    projections. Returns (max_error, notes). Raises GradientError if a derivative is wrong.
+    = d penalty / dy. Returns (largest relative error, notes).
+
+    penalty   the object under test
+    slow      compare every entry; False: random projections
+    point     a Point, which gives the shapes of g and y. Its network D is not used
+
+    Raises GradientError if a derivative is wrong.
     """
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):
@@ -68,9 +73,12 @@ def _takes_fakes(penalty):
 def gradient_in_weights(penalty, slow, point):
     """Check the gradient of penalty + <dy, D(x)> with respect to the weights of the critic D.
 
-    Returns (max_error, notes). `point` is a Point with D, its weights, x and a random constant dy. The second
-    term is a linear loss. Without this term, the gradient with respect to the biases of a piecewise-linear
-    critic would be zero, and nothing would be compared. slow=False compares random projections.
+    Returns (largest relative error, notes). The second term is a linear loss. Without this term, the gradient
+    with respect to the biases of a piecewise-linear critic would be zero, and nothing would be compared.
+
+    penalty   the object under test
+    slow      compare every entry; False: random projections
+    point     a Point with D, its weights, x and a random constant dy
 
     Raises AllZero if the gradient of the penalty is zero, and GradientError if a gradient is wrong.
     """

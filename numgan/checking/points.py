@@ -31,7 +31,7 @@ def randomised(net, p, rng):
                                 and then change by 0.3 N(0, 1) times their scale, because the passes must also
                                 be right before the held entries have converged
 
-    So gradients have ordinary size, no unit is dead, and no entry is zero.
+    So gradients have ordinary size, no unit is dead, and no entry is zero. rng draws the numbers.
     """
     for name in trained_names(p):
         array = p[name]
@@ -45,12 +45,18 @@ def randomised(net, p, rng):
 
 
 def trained_names(p):
-    """The list of names of the trained entries of the Parameters p: all except the held entries."""
+    """The list of names of the trained entries of the Parameters p.
+
+    All other entries are held: they are stored with the weights and not trained.
+    """
     return [name for name in p if name not in p.layout.held]
 
 
 def direction(p, rng):
-    """Standard normal numbers in the form of the Parameters p, with zeros in the held entries."""
+    """Random Parameters in the form of p: standard normal numbers, with zeros in the held entries.
+
+    Held entries are stored with the weights and not trained. rng draws the numbers.
+    """
     result = p.like(rng.standard_normal(p.vector.shape))
     for name in p.layout.held:
         result[name][...] = 0
@@ -60,8 +66,8 @@ def direction(p, rng):
 def names_of(gradient, where):
     """The names of the trained entries of `gradient`, which is the Parameters of a gradient.
 
-    Raises GradientError if the gradient of a held entry is not exactly zero, because a held entry is a
-    constant of the pass. `where` begins the message.
+    Raises GradientError if the gradient of a held entry is not exactly zero: a held entry is stored with the
+    weights and not trained, so it is a constant of the pass. `where` begins the message.
     """
     for name in gradient.layout.held:
         if np.any(gradient[name]):
@@ -77,14 +83,14 @@ def scale_of(array):
 
 
 def is_shape(x):
-    """Whether x is a tuple of integers, such as (8, 8, 3). The empty tuple is one too."""
+    """Whether x is a shape: a tuple of integers, such as (8, 8, 3). The empty tuple counts as a shape."""
     return isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x)
 
 
 def is_random(x):
     """Whether at least one array of the input x must be drawn at random.
 
-    It must if x is None, a shape, or a tuple that contains None or a shape.
+    True if x is None, a shape, or a tuple that contains None or a shape. False if x consists of arrays.
     """
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
@@ -109,9 +115,10 @@ def at_points(make, check):
 
 
 def outcome(make, check, *arguments, **settings):
-    """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable random point.
+    """Run check(*arguments, point, **settings) at a random point and return (max_error or None, note).
 
-    make(attempt) draws a point, see `at_points`. If the check returns no note, the note is "".
+    make    make(attempt) draws a point. Points are tried until the check can decide, see `at_points`
+    check   a function that returns max_error, None, or (max_error or None, note). A missing note becomes ""
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
@@ -119,9 +126,11 @@ def outcome(make, check, *arguments, **settings):
 def outcomes(subject, make, checks, *arguments):
     """Run several checks and return the Report called `subject`, with one row for each check.
 
-    A row has the name of the check and its `outcome`: (max_error or None, note). make(attempt) draws a random
-    point, see `at_points`; each check is called as check(*arguments, point). Raises GradientError if a check
-    fails.
+    make     make(attempt) draws a random point, see `at_points`
+    checks   a list of functions; each is called as check(*arguments, point)
+
+    A row has the name of the check, its largest relative error or None, and a note. Raises GradientError if a
+    check fails.
     """
     report = Report(subject)
     for check in checks:
@@ -173,8 +182,9 @@ class Case:
 
 
 class Point:
-    """A Case with all arrays that its checks need, in float64. Random arrays come from one seed.
+    """A layer with all arrays that its checks need, in float64. Random arrays come from one seed.
 
+    case          the Case: the layer and its input
     p, x, y       the parameters, the input and the output
     dy            the derivative of a loss with respect to y, random
     tp, tx, tdy   random directions along which p, x and dy move
@@ -217,7 +227,10 @@ class Point:
         return stream(self.seed, "check", self._attempt, *purpose)
 
     def draw(self, x, purpose="x"):
-        """The input x in float64, with random numbers in place of each shape."""
+        """The input x in float64, with an array of random numbers in place of each shape.
+
+        x is a shape without the batch axis, an array, or a tuple of these. `purpose` names the random stream.
+        """
         rng = self.rng(purpose)
         if is_shape(x):
             return rng.standard_normal((self.batch, *x))
@@ -227,7 +240,10 @@ class Point:
         return x.astype(np.float64) if real(x) else x
 
     def _given(self, p):
-        """The parameters p that the user gave, Parameters or a dict {name: array}, as float64 Parameters."""
+        """Convert the parameters p that the user gave, Parameters or a dict, to Parameters of float64.
+
+        A dict is {name: array}. Raises ValueError if a name or a shape is not that of the layer.
+        """
         if isinstance(p, Parameters):
             return p.astype(np.float64)
         whole = self.layer.init(0, np.float64)
@@ -254,7 +270,7 @@ class Point:
 
     @property
     def about(self):
-        """The Subject for messages: the title of the Case, a line that repeats the check, the batch size."""
+        """The Subject for messages: the name of the layer, a line that repeats the check, the batch size."""
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
@@ -266,7 +282,11 @@ class Point:
         return Subject(self.subject, reproduce, self.batch, numbers)
 
     def run(self, name, *arguments, **words):
-        """The result of the pass `name` of the layer, a pair. Raises GradientError if it is no pair."""
+        """Run the pass `name` of the layer and return its result, a pair.
+
+        The arguments of the pass are `arguments`, by position, and `words`, by keyword. Raises GradientError
+        if the result is no pair.
+        """
         return pair(self.subject, name, getattr(self.layer, name)(*arguments, **words))
 
     def forward(self, x=None, p=None):
@@ -281,7 +301,10 @@ class Point:
         return flat(self.dy) * flat(self.forward(x, p)[0])
 
     def at(self, t, tx=None, tp=None):
-        """(y, cache) of a forward pass at x + t tx and p + t tp. A direction None stands for zero."""
+        """Run a forward pass of the layer at input x + t tx and parameters p + t tp. Returns (y, cache).
+
+        t is a number. A direction tx or tp of None stands for zero.
+        """
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),
@@ -298,13 +321,13 @@ class Point:
 
     @cached_property
     def gradients(self):
-        """(dx, dp) of the layer's backward pass for the random dy. Computed once and then kept."""
+        """(dx, dp) of the layer's backward pass for the random dy. They are computed once and stored."""
         return self.run("backward", copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
         """(y, cache) of a forward pass with copies of p and x.
 
-        So the arrays of this Point stay, even if the layer writes to its arguments.
+        So the arrays of this Point keep their values even if the layer writes to its arguments.
         """
         try:
             return self.run("forward", self.p.copy(), copied(self.x), self.context)

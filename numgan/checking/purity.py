@@ -28,15 +28,20 @@ ROUGH = 1e-11  # a bend of y above this fraction of y, which the next bends do n
 
 
 def forms(point):
-    """Check that every pass returns a pair, and that dp of a frozen pass is one value and not several."""
+    """Check that each backward pass returns a pair, also with frozen=True and with need_dx=False.
+
+    point is a Point, a layer with its arrays. Raises GradientError if a result is no pair, or if dp of a
+    frozen pass is several values.
+    """
     for words in ({}, {"frozen": True}, {"need_dx": False}):
         point.run("backward", copied(point.dy), point.cache, **words)  # the pass may write to dy: see `pure`
 
 
 def pure(point):
-    """Check that forward and backward do not write to their arguments.
+    """Check that forward and backward do not write to their arguments, and that backward repeats its bits.
 
-    Also check that backward called twice with one cache gives the same bits.
+    point is a Point, a layer with its arrays. backward is called twice with one cache. Raises GradientError
+    if the layer fails.
     """
     pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
@@ -51,9 +56,10 @@ def pure(point):
 
 
 def pure_pass(point, name, *arguments):
-    """Run a pass and return a copy of its result. Raises GradientError if the pass writes to an argument.
+    """Run a pass of the layer with these arguments and return a copy of its result.
 
-    The message names the argument and, inside a tuple or a mapping, the array.
+    point is the Point with the layer, `name` is the pass. Raises GradientError if the pass writes to an
+    argument. The message names the argument and, inside a tuple or a mapping, the array.
     """
     before = copied(arguments)
     result = copied(point.run(name, *arguments))
@@ -65,9 +71,11 @@ def pure_pass(point, name, *arguments):
 
 
 def changed_place(was, now, name):
-    """The path of the first array that differs between two copies of a tree, such as "cache[0]"; or None.
+    """The path of the first array that changed in a tree of arrays, such as "cache[0]"; None if none did.
 
-    was    a copy from `copied`;  now: the same tree later;  name: the path of the whole tree
+    was    the tree before: a copy from `copied`
+    now    the same tree later
+    name   the path of the whole tree, such as "cache"
     """
     if same(was, now) or (hasattr(now, "keys") and same(was, copied(now))):
         return None
@@ -83,7 +91,8 @@ def changed_place(was, now, name):
 def repeatable(point):
     """Check that forward called twice with equal arguments gives the same bits, and equal gradients.
 
-    It does if its random numbers come from `context` only and the layer keeps no value between calls.
+    point is a Point, a layer with its arrays. The check passes if all random numbers come from `context` and
+    the layer keeps no value between calls. Otherwise it raises GradientError.
     """
     y, cache = point.forward()
     first = copied((y, point.run("backward", point.dy, cache)))
@@ -101,7 +110,8 @@ def repeatable(point):
 def two_live_caches(point):
     """Check that a second forward pass does not change what backward gives for the cache of the first one.
 
-    Training needs this, because D scores real and fake samples before the backward pass of either.
+    point is a Point, a layer with its arrays. Training needs this rule, because D scores real and fake
+    samples before the backward pass of either. Raises GradientError if the layer fails.
     """
     expected = copied(point.run("backward", point.dy, point.forward()[1]))
     _, first = point.forward()
@@ -114,10 +124,11 @@ def two_live_caches(point):
 
 
 def other_passes(point, tangents=False):
-    """Run a forward and a backward pass with another x and dy, and drop the results.
+    """Run a forward and a backward pass of the layer with another x and dy, and drop the results.
 
-    Parameters and context stay. With `tangents`, run the two tangent passes too. A check calls this function
-    between two equal passes: if their results differ, the layer keeps values between calls.
+    point is the Point with the layer, its parameters and context. With tangents=True, run the two tangent
+    passes too. A check calls this function between two equal passes: if the results of these two differ, the
+    layer keeps values between calls.
     """
     rng = point.rng("other")
     y, cache = point.forward(moved(point.x, normal(rng, point.x), 1.0))
@@ -130,8 +141,9 @@ def other_passes(point, tangents=False):
 def computes_in_float64(point):
     """Check that forward computes in float64 if x and the parameters are float64.
 
-    Numbers of float32 inside would make the difference quotients useless: they have two correct digits. If x
-    moves by 1e-7 of its size, a smooth y moves along a line, and a y with rounding errors of float32 jumps.
+    point is a Point, a layer with its arrays. Numbers of float32 inside would make the difference quotients
+    useless: they have two correct digits. If x moves by 1e-7 of its size, a smooth y moves along a line, and
+    a y with rounding errors of float32 jumps. Raises GradientError if y jumps or is not float64.
     """
     advice = "keep the dtype of x: no astype(np.float32), and no array of float32 that receives results"
     along = point.directions
@@ -155,12 +167,12 @@ def computes_in_float64(point):
 
 
 def rough(f):
-    """The largest jump of f, relative to f, if f is rough; 0.0 if f is smooth.
+    """The largest jump of a function f, relative to the size of f, if f is rough; 0.0 if f is smooth.
 
-    f(k) is a vector of numbers, at arguments that move by k tiny steps. On such a short line, a smooth
-    function has the same small bend everywhere, and a kink or a step bends it at one place more. A function
-    whose numbers are rounded to float32 has other bends at several places. Three lengths of steps are tried,
-    because rounded numbers can look straight for one of them.
+    f(k) is a vector, at arguments that move by k tiny steps. On such a short line, a smooth function has the
+    same small bend everywhere. A kink or a step bends it at one place more. A function whose numbers are
+    rounded to float32 has other bends at several places. Three lengths of steps are tried, because rounded
+    numbers can look straight for one of them.
     """
     for length in (1, 0.41, 0.17):
         values = np.array([f(length * k) for k in range(STEPS)])
@@ -174,11 +186,15 @@ def rough(f):
 
 
 def weights_are_parameters(point):
-    """Check that no array of weights lies on the layer, where it is neither trained nor checked.
+    """Check that no array of weights is an attribute of the layer, where it is neither trained nor checked.
 
-    Every array of floats in the attributes of the layer moves a little; then y must not change. Returns
-    (None, a note) if y changes with an array that is a constant: one that is read-only, that has the name of
-    a constant (`CONSTANTS`), or that has not the name of a weight and has equal entries or a single axis.
+    point is a Point, a layer with its arrays. Every array of floats among the attributes moves a little. Then
+    y must not change. If y changes and the array looks like weights, GradientError is raised. If y changes
+    and the array is a constant, the result is (None, a note). Constants are arrays that
+
+    are read-only                      (array.flags.writeable is False)
+    have the name of a constant        such as "mean" or "mask" (see CONSTANTS)
+    do not have the name of a weight   and have equal entries or only one axis
     """
     notes, given = [], [array for _, array in arrays_inside((point.p, point.x))]
     for path, array in _attributes(point.layer):
@@ -205,7 +221,10 @@ def weights_are_parameters(point):
 
 
 def _attributes(layer, name="self"):
-    """Yield (path, array) of the attributes of a layer, of its own classes, and of its children."""
+    """Yield (path, array) for the arrays of floats among the attributes of a layer, its classes and children.
+
+    Only classes outside the library are searched. `name` is the path of the layer itself, such as "self".
+    """
     own = {
         key: value
         for kind in reversed(type(layer).__mro__)
@@ -222,7 +241,10 @@ def _attributes(layer, name="self"):
 
 
 def _moves_y(point, array):
-    """Whether y changes if the array moves by a part of its size. The array gets its old values back."""
+    """Whether the output y of the layer changes if `array`, an attribute of the layer, changes a little.
+
+    point is the Point with the layer. The array gets its old values back.
+    """
     before, writeable = array.copy(), array.flags.writeable
     y = copied(point.forward()[0])
     try:

@@ -6,7 +6,7 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """A check cannot decide with these random arrays: they lie on a kink, or nothing can be compared.
+    """Raised if a check cannot decide with its random arrays: they lie on a kink, or all gradients are zero.
 
     `points.at_points` then repeats the check with other random arrays. It raises this error after several
     attempts, and at once if the user gave the input.
@@ -14,11 +14,14 @@ class BadPoint(GradientError):
 
 
 class OnKink(BadPoint):
-    """The arrays lie on a kink: no difference quotient is valid, or the slopes on the two sides differ."""
+    """Raised if the arrays of a check lie on a kink, where the slopes on the two sides differ.
+
+    Then no difference quotient is valid.
+    """
 
 
 class AllZero(BadPoint):
-    """The gradient and the difference quotients are zero here, although the function depends on the array.
+    """Raised if a gradient and its difference quotients are zero although the function depends on the array.
 
     Units are dead or terms cancel, so the check has compared nothing.
     """
@@ -46,7 +49,7 @@ def tidy(result):
 
 @dataclass(frozen=True)
 class Subject:
-    """The function under test, as an error message describes it.
+    """The name of the function under test, and what an error message says about it.
 
     text        the name of the function, such as "Dense(4, 3)"
     reproduce   one line of code that repeats the check
@@ -62,22 +65,22 @@ class Subject:
 
     @property
     def counts(self):
-        """{words: number} of all numbers by which a sum and a mean may differ."""
+        """{words: number} of the numbers by which a sum and a mean may differ: batch size and `numbers`."""
         return {"the batch size": self.batch} | self.numbers
 
     def message(self, text):
-        """The message of an error: the name of the function, `text`, and the line that repeats the check."""
+        """Make an error message: the name of the function, `text`, and the line that repeats the check."""
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 
 @dataclass
 class Report:
-    """The rows of checks that all passed. str(report) is a table with one row for each check.
+    """The results of checks that all passed. str(report) is a table with one row for each check.
 
     subject   the name of what was checked
-    rows      a list of (name of the check, max_error or None, note)
+    rows      a list of (name of the check, largest relative error or None, note)
 
-    report[name] is the max_error of one row. A check that fails raises GradientError, so there is no Report.
+    report[name] is the error of one row. A check that fails raises GradientError, so there is no Report.
     """
 
     subject: str

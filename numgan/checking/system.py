@@ -45,7 +45,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     Every gradient may be right in a system that trains badly: it warns of each of `systems.doubts`.
 
     Raises GradientError, which names the objective and the parameter or rule. Raises TypeError or ValueError
-    if the system is not complete (see `expect_roles`), or an objective returns no Result.
+    if the system is not complete (see `expect_roles`), or an objective returns no Result. seed gives all
+    random numbers.
     """
     positive(real, "check_system: real")
     positive(fake, "check_system: fake")
@@ -85,8 +86,12 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 def check_contract(report, system, seed=0, real=5, fake=3, where="", checks=None):
     """Check the rules of a system and add a row for each rule to the report.
 
-    The rules are the list `checks`; None: the list CONTRACT. The rows have no max_error. `where` is added to
-    the name of each row. Raises GradientError if a check fails.
+    report             the Report
+    seed, real, fake   the seed of the random arrays, and the numbers of real samples and fakes
+    where              a text that is added to the name of each row
+    checks             a list of functions of a SystemPoint, one for each rule. None: the list CONTRACT
+
+    The rows have no max_error. Raises GradientError if a rule is broken.
     """
     for check in CONTRACT if checks is None else checks:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
@@ -96,13 +101,14 @@ def check_contract(report, system, seed=0, real=5, fake=3, where="", checks=None
 class SystemPoint:
     """A system with random parameters and a random batch, in float64, at which its objectives are checked.
 
+    system       the System
+    seed         gives all random numbers, together with attempt: another attempt gives other numbers
+    real, fake   the numbers of real samples and of fakes
+    subject      the name of the system in messages
+
     Schedules have their values in the middle of training, and moments are not zero. If the system has a
     memory, the objectives of one step run first, without an update of the parameters, so that the memory is
     not in its initial state.
-
-    seed, real, fake   the arguments of `check_system`
-    attempt            another number gives other random numbers
-    subject            the name of the system in messages
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
@@ -162,12 +168,17 @@ def _float32(value):
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of the gradients of one objective, compared with difference quotients of its loss.
+    """Check the gradients of one objective by difference quotients of its loss. Returns (max_error, note).
 
+    system       the System
     objective    the name of the objective
+    slow         compare every entry of every parameter; False: random projections
+    seed         gives the random parameters and samples
+    real, fake   the numbers of real samples and of fakes
+    whole        True: one random projection of all parameters of a network together
     subject      the name of the system in messages
 
-    The other arguments are those of `check_system`. Raises GradientError if a gradient is wrong.
+    Raises GradientError if a gradient is wrong.
     """
     return at_points(
         lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
@@ -191,10 +202,15 @@ def _objective(objective, slow, whole, point):
 
 
 def _blocks(point, objective, owner, gradient, whole):
-    """A list of Blocks: the loss of an objective as a function of the parameters of the network `owner`.
+    """The list of Blocks of one network: what `compare` needs to check the gradient of an objective's loss.
 
-    There is one Block for each parameter or, if `whole`, one for all parameters together. `gradient` is the
-    gradient of the loss with respect to the parameters of this network.
+    A Block holds an array of parameters, its gradient and the loss as a function of it.
+
+    point       the SystemPoint: the system with its parameters and a batch
+    objective   the name of the objective
+    owner       the name of the network
+    gradient    the gradient of the loss with respect to the parameters of this network
+    whole       True: one Block for all parameters together. False: one Block for each parameter
     """
     p = point.params[owner]
     where = f"{point.subject}.{objective}, {owner}"

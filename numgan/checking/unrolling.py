@@ -38,11 +38,13 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
 def through_the_fakes(loss, optimizer, steps, slow, point):
     """Check d <w, phi_K> / d fakes for a random w. phi_K are the weights of D after K = `steps` updates.
 
-    Returns (max_error, notes).
+    Returns (largest relative error, notes).
 
-    loss, optimizer    the loss and the optimiser of the updates
-    point              the Point with D, its first weights and the real samples
-    slow               compare every entry; False: random projections
+    loss, optimizer   the loss and the optimiser of the updates
+    slow              compare every entry; False: random projections
+    point             the Point with D, its weights before the updates and the real samples
+
+    Raises GradientError if the derivative is wrong.
     """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
@@ -56,7 +58,13 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
 def through_the_weights(loss, optimizer, steps, slow, point):
     """Check d <w, phi_K> / d phi for a random w. phi are D's weights before the first update.
 
-    phi_K are D's weights after K = `steps` updates. Arguments and result are those of `through_the_fakes`.
+    phi_K are D's weights after K = `steps` updates. Returns (largest relative error, notes).
+
+    loss, optimizer   the loss and the optimiser of the updates
+    slow              compare every entry; False: random projections
+    point             the Point with D, the weights phi and the real samples
+
+    Raises GradientError if the derivative is wrong.
     """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
@@ -69,7 +77,10 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
 
 def _game(loss, optimizer, steps, point):
-    """(unrolling, fakes, w) for the checks of this file. The fakes and w are random.
+    """(unrolling, fakes, w): an Unrolling of D, random fakes, and random Parameters w in the form of D's.
+
+    loss, optimizer, steps   the loss, the optimiser and the number of updates of the Unrolling
+    point                    the Point with D, its weights and the real samples
 
     The Unrolling starts from a random state of the optimiser, in the middle of training. There are two more
     fakes than real samples. w stands for the gradient of a loss with respect to D's weights after the

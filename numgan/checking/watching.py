@@ -28,22 +28,26 @@ LINES = 100_000  # a pass with more lines than this is not watched to its end
 
 
 class Watch:
-    """Watches one frozen backward pass. It looks for weight gradients in all variables and all results.
+    """A Watch runs one frozen backward pass and looks for weight gradients in all variables and all results.
 
-    run        the frozen pass, a function; its result is kept as `dx`
-    targets    {path of a parameter: its gradient}
+    Arguments:
+
+    run        the frozen pass, a function; its result is stored as `dx`
+    targets    {path of a parameter: its weight gradient}
     given      the arguments of the pass; their arrays are never suspect
     batch      the number of samples
-    records    whether the pass takes a dy that records what NumPy computes from it
+    records    whether the pass accepts a dy that records what NumPy computes from it
     innocent   keys of variables that dx depends on
-    changes    True: the first suspect array gets other numbers. The trace then looks after every operation
-               and not only after every line
+    changes    True: the first suspect array (with the numbers of a weight gradient) gets other numbers. The
+               trace then looks after every operation and not only after every line
 
-    met     whether there was a suspect
+    Attributes, after the pass:
+
+    met     whether there was a suspect array
     note    why the pass cannot be watched, or ""
     found   (what was changed, path of the parameter, line), or None; `key` is its key
-    kept    whether the changed array still had the new numbers at the end, or was filled with one number.
-            If not, it was a new array that had old numbers by chance
+    kept    True if the changed array still had the new numbers at the end, or was filled with one number. If
+            False, it was a new array that had old numbers by chance
     """
 
     def __init__(self, run, targets, given, batch, records, innocent=(), changes=False):
@@ -92,7 +96,10 @@ class Watch:
         return self
 
     def _see(self, array, operation):
-        """Look at a result of NumPy, which may have no name. Returns the array, or its new numbers."""
+        """Look at `array`, a result that NumPy computed by `operation`, and return the array.
+
+        If the array has the numbers of a weight gradient, it may get other numbers.
+        """
         frame = sys._getframe(1)
         while frame.f_code.co_filename.startswith(SKIPPED):
             frame = frame.f_back
@@ -103,7 +110,12 @@ class Watch:
         return array
 
     def _look(self, frame, name, value):
-        """Look at one variable of the frame, and at all arrays inside it."""
+        """Look for weight gradients in one variable of a stack frame, and in all arrays inside it.
+
+        frame   the frame of the function that runs
+        name    the name of the variable
+        value   its value
+        """
         if value is None or id(value) in self.ids:
             return
         if isinstance(value, (np.ndarray, np.floating)):
@@ -125,7 +137,11 @@ class Watch:
                     self._replace(frame, name, array, target)
 
     def _within(self, name, value):
-        """[(path, array)] of the arrays inside a container or on a layer that may be weight gradients."""
+        """The list of (path, array) of those arrays in a container or layer that may be weight gradients.
+
+        name is the name of the variable and `value` the container or layer. An array may be a weight gradient
+        if it has the size of one, see `_fits`.
+        """
         if isinstance(value, Layer):
             parts = [(f"self.{key}", part) for key, part in vars(value).items() if key != "layout"]
         else:
@@ -134,7 +150,10 @@ class Watch:
         return [(path, array) for path, array in found if self._fits(array)]
 
     def _fits(self, array):
-        """Whether an array has the size of a gradient, or of one gradient for each sample."""
+        """Whether an array has the size of a weight gradient, or of one weight gradient for each sample.
+
+        False for an array that is an argument of the pass.
+        """
         size, each = np.size(array), self._each(array)
         return (size in self.sizes or each in self.sizes) and id(array) not in self.ids
 
@@ -142,7 +161,7 @@ class Watch:
         return np.size(array) // self.batch if np.ndim(array) > 1 and len(array) == self.batch > 1 else 0
 
     def _target(self, array):
-        """The path of the parameter whose gradient has the numbers of this array; None if there is none.
+        """The path of the parameter whose weight gradient has the numbers of this array, or None.
 
         A factor, a sign and the order of the entries do not matter. An array with one gradient for each
         sample counts too. An array that is an argument of the pass, or has the numbers of one, never counts.
@@ -175,9 +194,14 @@ class Watch:
         return paths[0] if paths else None
 
     def _suspect(self, frame, what, array, target, place):
-        """Give an array other numbers, if this Watch changes one and the array is not innocent.
+        """Give a suspect array other numbers, if this Watch makes changes and dx may not need the array.
 
-        what    the words for the array;  place: a name or number that identifies it in its function
+        frame    the stack frame of the function that runs
+        what     the words for the array
+        array    the array, with the numbers of a weight gradient
+        target   the path of the parameter with this weight gradient
+        place    a name or number that identifies the array in its function. If dx needs the array, its key
+                 (code of the function, place, target) is in `innocent`
         """
         key = (frame.f_code, place, target)
         if key in self.innocent:
@@ -189,7 +213,12 @@ class Watch:
             self.found, self.key = (what, target, frame.f_lineno), key
 
     def _replace(self, frame, name, number, target):
-        """Give a variable another number. A number of NumPy cannot be changed in place."""
+        """Give a variable that holds a NumPy number another number. Such a number cannot be changed in place.
+
+        frame    the stack frame that has the variable
+        name     the name of the variable;  number: its value
+        target   the path of the parameter whose weight gradient is this number
+        """
         key = (frame.f_code, name, target)
         if key not in self.innocent:
             frame.f_locals[name] = type(number)(1.7 * number + 0.3)
@@ -197,9 +226,9 @@ class Watch:
 
 
 def recording(see):
-    """A class of arrays that give see(result, operation) for each result that NumPy computes from them.
+    """Make a class of arrays that call see(result, operation) for each result that NumPy computes from them.
 
-    see   a function of the result, a plain array, and the name of the operation. It returns this array
+    see gets the result, a plain array, and the name of the operation, and returns this array.
     """
 
     class Recording(np.ndarray):
@@ -221,7 +250,11 @@ def recording(see):
 
 
 def _plain(tree):
-    """The same tuple, list or dict with plain arrays in place of arrays that record."""
+    """A copy of an array, or of a tuple, list or dict of arrays, with plain NumPy arrays.
+
+    Each array of a class that records operations becomes a view of the class np.ndarray. tree is the array,
+    tuple, list or dict. Other values are returned unchanged.
+    """
     if isinstance(tree, np.ndarray):
         return tree.view(np.ndarray)
     if isinstance(tree, (tuple, list)):
@@ -234,7 +267,10 @@ def _as(kind, result):
 
 
 def _inner(value):
-    """The ids of the objects in a container, or of the attributes of an object."""
+    """A tuple of the ids of the objects in a container, or of the attributes of an object.
+
+    It is () for Parameters, whose entries are new views at each access. value is the container or the object.
+    """
     if isinstance(value, Parameters):
         return ()  # an entry is a new view at each access
     if isinstance(value, Mapping):
@@ -245,7 +281,11 @@ def _inner(value):
 
 
 def _profile(array):
-    """The sizes of the numbers of an array in order: relative to the largest, if there are several."""
+    """The sorted absolute values of all numbers of an array, a vector divided by its largest value.
+
+    A vector of one number, or of zeros, is not divided. Two arrays that differ by a factor, signs and order
+    have equal profiles.
+    """
     numbers = np.array(array, np.float64).ravel()
     np.abs(numbers, out=numbers)
     numbers.sort()
@@ -255,7 +295,10 @@ def _profile(array):
 
 
 def _ratio(array):
-    """The sum of the sizes of the numbers, divided by the largest size. A factor does not change it."""
+    """The sum of the absolute values of an array, divided by the largest one, a float.
+
+    Two arrays that differ by a factor have equal ratios.
+    """
     sizes = np.atleast_1d(np.abs(array))
     ratio = sizes.sum() / (sizes.max() or 1.0)
     sizes[...] = 0

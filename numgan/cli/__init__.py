@@ -200,8 +200,8 @@ def _plain(value):
 def main(argv=None):
     """Run one command of the command line, print its result, and return its exit code.
 
-    argv is the list of arguments after `numgan`; None: those of the command line. An error that a user can
-    cause is printed as a message on stderr.
+    argv is the list of arguments after `numgan`; None: those of this process. An error that a user can cause
+    is printed as a message on stderr.
     """
     with guarded(), warnings.catch_warnings():
         warnings.showwarning = partial(_warn, set())
@@ -209,9 +209,10 @@ def main(argv=None):
 
 
 def _warn(said, message, *about):
-    """Print a warning as the other messages are printed: without file and line, which no user can change.
+    """Print a warning on stderr, in the form of numgan's other messages, unless it was printed before.
 
-    said   the set of the warnings that the command has printed: data may be loaded again, with equal warnings
+    said      the set of the warnings that the command has printed: data may be loaded again, with equal ones
+    message   the warning. `about`, its file and line, is left out: a user cannot change the code there
     """
     if str(message) in said:
         return

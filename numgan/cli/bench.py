@@ -181,12 +181,13 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture, *about):
-    """Draw the result and write the picture to the file of --plot, then print the file's name.
+    """Draw the result of a benchmark, write the picture to the file of the option --plot and print its name.
 
-    picture   a function: picture(*about) returns the Pillow image
-    about     its arguments
+    args      the parsed command line
+    picture   picture(*about) returns the Pillow image
+    about     the arguments of `picture`
 
-    Without --plot nothing is done. With --json nothing is printed.
+    Without --plot nothing is done. With --json the name is not printed.
     """
     if args.plot:
         save_picture(picture(*about), args.plot)
@@ -245,7 +246,7 @@ def _print_step(result):
 
 
 def _print_gradients(gradients):
-    """Print how much every gradient of PyTorch differs from numgan's: one row for each parameter.
+    """Print a table of the differences between the gradients of PyTorch and numgan, a row for each parameter.
 
     gradients   {variant of PyTorch: [a dictionary for each parameter]}
 

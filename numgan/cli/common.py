@@ -11,10 +11,11 @@ from ..core.fields import Flag, Maybe, Real, Record, Whole, flag_of, for_json, o
 
 
 def add_command(commands, name, run, summary, **words):
-    """Add a command called `name` to argparse's `commands`, and return its parser.
+    """Add a command to argparse's `commands`, and return the parser of the command.
 
-    run       a function of the parsed arguments that runs the command and returns the exit code; None means 0
-    summary   the help text in the list of commands, and the description in its own help
+    name      the name of the command
+    run       run(parsed arguments) runs the command and returns the exit code; None means 0
+    summary   the help text in the list of commands, and the description in the help of the command
     words     further arguments of argparse's add_parser, such as another description
 
     Every command gets the option --json. An argument without a type must not be empty.
@@ -28,17 +29,18 @@ def add_command(commands, name, run, summary, **words):
 
 
 def add_flag(parser, name, help):
-    """Add an option without a value, such as --quick, to a parser. It is True if the user writes it.
+    """Add an option without a value, such as --quick, to an argparse parser.
 
-    Otherwise it is False.
+    name is the option and `help` its help text. Its parsed value is True if the user writes it, otherwise
+    False.
     """
     parser.add_argument(name, action="store_true", help=help)
 
 
 def add_count(parser, name, help, default=None):
-    """Add an option whose value is a whole number of 1 or more to a parser.
+    """Add an option whose value is a whole number of 1 or more to an argparse parser.
 
-    default is its value if the user leaves it out.
+    name is the option and `help` its help text. default is its value if the user leaves it out.
     """
     parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
@@ -74,9 +76,11 @@ setting = _parser(
 
 
 def _parser_of(kind):
-    """The function that converts a word of the command line to a value of this kind (see core.fields).
+    """The function that converts a word of the command line to a value of this kind.
 
-    None means `not_empty`: every parser uses it for an argument without a type.
+    kind is an object of core.fields that describes the allowed values, such as Whole(1). The function raises
+    an error of argparse for another value. None means `not_empty`: every parser uses it for an argument
+    without a type.
     """
     kind = kind.kind if isinstance(kind, Maybe) else kind
     if isinstance(kind, Whole):
@@ -87,10 +91,11 @@ def _parser_of(kind):
 
 
 def add_option(parser, field):
-    """Add the option that is declared by the field of a dataclass to a parser (see core.fields.option).
+    """Add the option that is declared by a field of a dataclass to a parser (see core.fields.option).
 
-    If the user leaves it out, its parsed value is None. A field without a default becomes an argument without
-    dashes, as SYSTEM in `numgan train SYSTEM`. The option --set name=value may be written several times.
+    If the user leaves the option out, its parsed value is None. A field without a default becomes an argument
+    without dashes, as SYSTEM in `numgan train SYSTEM`. The option --set name=value may be written several
+    times.
     """
     about = field.metadata
     words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
@@ -106,12 +111,12 @@ def add_option(parser, field):
 
 
 def given(args, declared):
-    """{name: value} of the options that the user wrote on the command line. Other options are left out.
+    """{name: value} of the options that the user wrote on the command line, without all other options.
 
     args       the parsed command line
     declared   the dataclass whose fields are the options
 
-    The settings of --set name=value become one dict {name: value}. ValueError if a name comes twice.
+    The settings of --set name=value become one dict {name: value}. Raises ValueError if a name comes twice.
     """
     found = {}
     for field in options(declared):
@@ -122,7 +127,7 @@ def given(args, declared):
 
 
 def _once(pairs):
-    """The dict {name: value} of pairs (name, value). ValueError if a name comes twice."""
+    """Make the dict {name: value} of a list of pairs (name, value). ValueError if a name comes twice."""
     found = {}
     for name, value in pairs:
         if name in found:

@@ -208,10 +208,11 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """Print each Verdict, the result of one health check of a run: its level, name and meaning.
+    """Print the results of the health checks of a run: `verdicts`, a list of Verdicts.
 
-    If the Verdict has advice, a second line has the measured value (if any), the threshold and the advice.
-    Advice that several Verdicts have is printed once.
+    A Verdict is the result of one check. A line shows its level, its name and its meaning. If it has advice,
+    a second line has the measured value (if any), the threshold and the advice. Advice that several Verdicts
+    have is printed once.
     """
     given = set()
     for verdict in verdicts:

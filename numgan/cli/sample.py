@@ -92,7 +92,11 @@ def sample_command(args):
 
 
 def _judge(given, run):
-    """The judge of a run: the run `given`, or the judge of the run's data in the cache if `given` is True."""
+    """Open the judge for `numgan sample`: the classifier run that measures the samples of the open run `run`.
+
+    given is the folder of a classifier run, or True for the judge of the run's data in the cache. Returns an
+    OpenRun. Raises ValueError if there is no such judge.
+    """
     if given is not True:
         return runs.open_run(given, whole=False)
     judge = judging.judge_of(run)

@@ -13,22 +13,23 @@ from .errors import NonFiniteError
 def is_number(value, low=0, high=np.inf):
     """Whether `value` is one real number with low <= value < high; by default, finite and at least 0.
 
-    A number of Python or NumPy, or an array of no axes, can be one. nan, text, None, bools and other arrays
-    give False.
+    It may be a number of Python or NumPy, or a NumPy array without axes. nan, text, None, bools and other
+    arrays give False.
     """
     a = np.asarray(value)
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
 
 
 def is_integer(value, low=0):
-    """Whether `value` is an integer, of Python or NumPy, of at least `low`. Bools give False."""
+    """Whether `value` is an integer, of Python or NumPy, of at least `low`. False for a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
 
 
 def plain(value):
-    """Convert a NumPy number, or an array of no axes, to a Python number. Return other values unchanged.
+    """Convert a NumPy number, or an array without axes, to a Python number. Return other values unchanged.
 
-    A product of a float32 array with a NumPy number could be float64. A Python number cannot do this.
+    The reason: a product of a float32 array with a NumPy number could be float64; with a Python number it
+    stays float32.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -36,16 +37,20 @@ def plain(value):
 
 
 def plain_fields(record):
-    """Convert every NumPy number in the fields of `record`, a frozen dataclass, to a Python number, in place.
+    """Convert every NumPy number in the fields of a dataclass object to a Python number, in place.
 
-    Call it at the end of __post_init__. It uses `plain`.
+    `record` is the object; its class may be frozen. Call this function at the end of __post_init__.
     """
     for field in fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
 def expect_type(where, value, kinds, expected, advice=""):
-    """Raise TypeError unless `value` is an instance of `kinds`, a type or several.
+    """Raise TypeError unless `value` is an instance of `kinds`, a type or several types.
+
+    where      the beginning of the message, such as the name of the function
+    expected   what the value must be, in words
+    advice     the end of the message
 
     The message is `where: expected EXPECTED, got TYPE`, and then `advice`. TYPE is the type of value.
     """
@@ -54,15 +59,17 @@ def expect_type(where, value, kinds, expected, advice=""):
 
 
 def dtype_of(x):
-    """For messages: the dtype of a plain array. Of anything else, such as a masked array, its type's name."""
+    """The dtype of a plain NumPy array x; the name of the type for anything else, such as a masked array."""
     return x.dtype if type(x) in (np.ndarray, np.memmap) else type(x).__name__
 
 
 def expect_samples(where, **named):
-    """Raise TypeError if an argument is not an array of floats, ValueError if it is empty or has no axes.
+    """Raise an error unless each argument is an array of floats that is not empty and has an axis.
 
     where   the name of the caller, for the message
     named   {argument's name: value}
+
+    Raises TypeError if an argument is not an array of floats, ValueError if it is empty or has no axes.
     """
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
@@ -101,9 +108,10 @@ def expect_rng(where, rng):
 
 
 def pair(value, name):
-    """(vertical, horizontal), two ints, from an integer for both or from a pair. ValueError for other values.
+    """Convert an integer, or a pair of integers, to a pair (vertical, horizontal) of two ints.
 
-    `name` is the argument's name, for the message.
+    An integer stands for both numbers. `name` is the argument's name, for the message. Raises ValueError for
+    other values.
     """
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
@@ -114,7 +122,7 @@ def pair(value, name):
 
 
 def positive(value, name):
-    """`value` as an int. Raises ValueError unless it is an integer of at least 1.
+    """Convert `value` to an int. Raises ValueError unless it is an integer of at least 1.
 
     `name` is the argument's name, for the message.
     """
@@ -124,7 +132,7 @@ def positive(value, name):
 
 
 def share(value, name):
-    """Raise ValueError unless the value is a number from 0 to 1. Returns nothing.
+    """Raise ValueError unless `value` is a number from 0 to 1. Returns nothing.
 
     `name` is the argument's name, for the message.
     """
@@ -133,7 +141,7 @@ def share(value, name):
 
 
 def not_negative(value, name):
-    """`value` as a Python number. Raises ValueError unless it is a finite number of at least 0.
+    """Convert `value` to a Python number. Raises ValueError unless it is a finite number of at least 0.
 
     `name` is the argument's name, for the message.
     """
@@ -143,7 +151,7 @@ def not_negative(value, name):
 
 
 def brief(value):
-    """The text of a value for a repr: "3" for 3 and also for (3, 3), "(1, 2)" for (1, 2).
+    """A short text of a value for a repr: "3" for 3 and also for (3, 3), "(1, 2)" for (1, 2).
 
     A tuple of equal numbers is shown as one number.
     """

@@ -24,15 +24,15 @@ NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def save_array(path, x):
-    """Write the array x to a .npy file, in place of an older file."""
+    """Write the array x to the .npy file `path`. An older file is replaced."""
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
 
 
 def write_arrays(file, arrays):
-    """Write arrays, {name: array}, to `file`, an open file, as an uncompressed .npz file.
+    """Write arrays, {name: array}, to the open binary file `file` in the format .npz, without compression.
 
-    Equal arrays give equal bytes. `numpy.load` reads the file too.
+    Equal arrays give equal bytes. `numpy.load` reads such a file too.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -42,7 +42,7 @@ def write_arrays(file, arrays):
 
 
 def load_array(path):
-    """Read the array of numbers in the .npy file `path`. The array is read-only.
+    """Read the array of numbers in the .npy file `path`. The result is a read-only array.
 
     Raises FileFormatError for damaged or other contents or more than MOST bytes, OSError if the file cannot
     be opened.
@@ -51,7 +51,7 @@ def load_array(path):
 
 
 def load_arrays(path, *names):
-    """Read the arrays called `names` from an uncompressed .npz file. Returns them in a list, in this order.
+    """Read the arrays called `names` from the uncompressed .npz file `path`. Returns a list in this order.
 
     Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
     MOST bytes. Raises OSError if the file cannot be opened.
@@ -71,7 +71,8 @@ def load_arrays(path, *names):
 def _parse_file(path, parse):
     """Read the file `path` and return parse(its bytes, path).
 
-    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes is one too.
+    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes raises
+    FileFormatError too.
     """
     data = read(path, MOST)
     try:
@@ -83,8 +84,9 @@ def _parse_file(path, parse):
 
 
 def array_of(data, path, kinds="bfiu"):
-    """The array of numbers in `data`, the bytes of a .npy file; it is read-only. `path` is for messages.
+    """Make the array that `data`, the bytes of a .npy file, contains. The array is read-only.
 
+    path    the name of the file, for messages
     kinds   the allowed kinds of dtypes, such as "bfiu" for numbers and "U" for words
 
     Raises FileFormatError for a version of the format other than 1.0, or if the bytes do not hold exactly one
@@ -101,14 +103,15 @@ def array_of(data, path, kinds="bfiu"):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError unless the zip file `file` ends with its directory, of at most `most` members.
+    """Raise FileFormatError unless the zip file `file` ends with a directory of at most `most` members.
+
+    file   an open zip file
+    most   the largest allowed number of members
+    path   the name of the file, for the message
 
     The directory is the list of the members. `zipfile` makes an object of each member when it reads this
     list, so call this check first. A comment after the directory is an error too, and a directory too long
     for its members.
-
-    file   an open file
-    path   its name, for the message
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
@@ -124,7 +127,7 @@ def expect_directory(file, most, path):
 
 
 def members(archive, path):
-    """{name: ZipInfo} of all members of the open zip file `archive`, each name without ".npy".
+    """The members of the open zip file `archive`: {name without ".npy": ZipInfo}.
 
     Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
     `path` is the file's name, for the message.

@@ -28,10 +28,10 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """The base class for kinds of values in a JSON file, such as whole numbers from 1 to 10.
+    """The base class for kinds of values in a JSON file. A kind is, for example, "whole numbers up to 10".
 
-    `what` describes the kind in words, for messages. A subclass defines `what`, and `fits` or `expect`: each
-    of these two methods calls the other by default.
+    `what` describes the kind in words, for messages. A subclass defines `what`, and one of the methods `fits`
+    and `expect`: each of these two calls the other by default.
     """
 
     def fits(self, value):
@@ -53,7 +53,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """The kind of the whole numbers from low to high, both included."""
+    """The kind of values that are whole numbers from low to high, both included."""
 
     low: int = 0
     high: int = MOST
@@ -68,7 +68,10 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """The kind of the numbers (int or float) from low to high, both included; by default all finite ones."""
+    """The kind of values that are numbers (int or float) from low to high, both included.
+
+    By default, all finite numbers are allowed.
+    """
 
     low: float = -FINITE
     high: float = FINITE
@@ -84,7 +87,7 @@ class Real(Kind):
 
 @dataclass(frozen=True)
 class Flag(Kind):
-    """The kind of the two values true and false."""
+    """The kind of values that are true or false (True or False in Python)."""
 
     what = "true or false"
 
@@ -94,9 +97,9 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """The kind of texts of at most `most` characters that can be a path.
+    """The kind of values that are texts of at most `most` characters that can be a path.
 
-    Such a text has no NUL character and no surrogate that the file system cannot encode.
+    Such a text has no NUL character and no surrogate (special character) that the file system cannot encode.
     """
 
     most: int = 1000
@@ -118,7 +121,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """The kind of the texts that are in the tuple `words`."""
+    """The kind of values that are one of the texts in the tuple `words`."""
 
     words: tuple
 
@@ -132,7 +135,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """The kind of values that are of at least one of the kinds in the tuple `kinds`."""
+    """The kind of values that are of at least one of several kinds: those in the tuple `kinds`."""
 
     kinds: tuple
 
@@ -146,7 +149,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """The kind of values that are of the kind `kind` or None (null in JSON)."""
+    """The kind of values that are either None (null in JSON) or of the kind `kind`."""
 
     kind: Kind
 
@@ -161,7 +164,7 @@ class Maybe(Kind):
 
 @dataclass(frozen=True)
 class Each(Kind):
-    """The kind of lists whose entries are all of the kind `kind`."""
+    """The kind of values that are lists whose entries are all of the kind `kind`."""
 
     kind: Kind
     what = "a list"
@@ -175,7 +178,7 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """The kind of JSON objects (dicts in Python) whose fields are declared here.
+    """The kind of values that are JSON objects (dicts in Python) with certain fields.
 
     fields     {name: kind} of the fields that must be there
     optional   {name: kind} of the fields that may be there
@@ -213,7 +216,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """The kind of all values: every value fits. numgan does not use the values of such fields."""
+    """The kind of all values: every value fits. numgan does not use fields of this kind."""
 
     what = "anything"
 
@@ -238,14 +241,18 @@ def option(kind, help=None, metavar=None, default=None, flag=None):
 def flag_of(field):
     """The name of an option on the command line, such as --batch-size.
 
-    field is the field of a dataclass that declares the option (see `option`). The name is that in
-    the declaration, or else the field's name with hyphens.
+    field   the field of a dataclass that declares the option (see `option`)
+
+    The name is the `flag` of the declaration, or else the field's name with hyphens.
     """
     return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
 
 
 def options(declared):
-    """The fields of the dataclass `declared` that are options of the command line: those with a help text."""
+    """The list of those fields of the dataclass `declared` that are options of the command line.
+
+    They are the fields with a help text (see `option`).
+    """
     return [field for field in fields(declared) if field.metadata["help"]]
 
 
@@ -268,10 +275,9 @@ def for_json(value):
 
 
 def parse(text, kind):
-    """The value of a JSON text (bytes).
+    """Convert the JSON text `text` (bytes) to a Python value and check that it is of the Kind `kind`.
 
-    Raises ValueError for text that is not JSON. Raises ValueError, with the field's name, for a value that is
-    not of `kind`.
+    Raises ValueError for text that is not JSON, and, with the name of the field, for a value of another kind.
     """
     try:
         value = json.loads(text)
@@ -284,7 +290,7 @@ def parse(text, kind):
 def read_json(path, kind, advice):
     """Read the JSON file `path` and return its value.
 
-    kind     the kind that the value must have
+    kind     the Kind that the value must have
     advice   the end of an error's message: what the user should do
 
     Raises FileFormatError, with file and field, if the value is of another kind, if the text is not JSON, or
@@ -298,17 +304,21 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """Read the records of a JSON-lines file up to step `upto`, a list of dicts. [] if there is no file.
+    """Read the JSON-lines file `path` up to step `upto`: a list of dicts, one for each line, [] for no file.
 
-    A line is one record: a dict of the kind `kind` with a "step", which rises from line to line. Reading
-    stops at the first record beyond `upto`, which a process logged after its last checkpoint. Lines that are
-    not JSON are ignored at the end of the file: a kill leaves an incomplete line there, a power cut arbitrary
-    bytes.
+    kind     the Kind of a line: a dict with a "step", which rises from line to line
+    upto     reading stops at the first line with a larger step, which a process logged after its last
+             checkpoint
+    advice   the end of an error's message: what the user should do
 
-    Raises FileFormatError, with the number of the line and at the end `advice`, for:
-        a record that is not of `kind`
+    Lines that are not JSON are ignored at the end of the file: a kill leaves an incomplete line there, a
+    power cut arbitrary bytes.
+
+    Raises FileFormatError, with the number of the line, for:
+
+        a line that is not of `kind`
         a step that does not rise
-        a record after a line that is not JSON
+        a line after a line that is not JSON
         more than LIMIT bytes that are not JSON
     """
     records, torn, lost = [], None, 0

@@ -35,9 +35,9 @@ TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
 
 
 def text_of(path):
-    """A path as text, for a JSON file: the bytes of the path, read as UTF-8. It is the same in every locale.
+    """Convert a path to text for a JSON file: the bytes of the path, read as UTF-8. The inverse of `path_of`.
 
-    `path_of` is the inverse.
+    The text is the same in every locale (language setting of the system).
     """
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
@@ -48,7 +48,7 @@ def shown(path):
 
 
 def path_of(text):
-    """The path, for this process and its locale, whose text is `text`. The inverse of `text_of`."""
+    """Convert `text`, which `text_of` made of a path, back to the path, for this process and its locale."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
@@ -65,9 +65,9 @@ def expect_path(path, what):
 
 
 def kind_at(path):
-    """The kind of file that has the name `path`, in words such as "a file". None if there is no such file.
+    """What has the name `path`, in words: "a file", "a folder", "a link", "a pipe" or "a device".
 
-    The kinds are "a file", "a folder", "a link", "a pipe" and "a device". A link is not followed.
+    None if nothing has this name. A link is not followed.
     """
     try:
         return _kind(os.lstat(path).st_mode)
@@ -80,10 +80,11 @@ def _kind(mode):
 
 
 def expect_own(path, kind="a file"):
-    """Raise FileExistsError if something of another kind than `kind` has the name `path`.
+    """Raise FileExistsError if something else than a plain file, or a plain folder, has the name `path`.
 
-    kind   "a file" or "a folder", see `kind_at`
-    A link to a file is another kind than a file. If nothing has the name, nothing is raised.
+    kind   what may have the name: "a file" or "a folder"
+
+    A link to a file is not allowed either. If nothing has the name, nothing is raised.
     """
     got = kind_at(path)
     if got not in (None, kind):
@@ -93,7 +94,7 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise an error if a file `path` cannot be made or replaced because of its folder or its name.
+    """Raise an error if the file `path` cannot be made or replaced because of its folder or its name.
 
     FileNotFoundError   the folder of `path` does not exist, or is not a folder
     FileExistsError     a link, a pipe, a folder or a device has the name
@@ -106,7 +107,7 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty. Temporary files, an empty .lock and the names in `besides` do not count.
+    """Whether a folder is empty. Temporary files, an empty .lock and the names in `besides` are allowed.
 
     A process that was killed before its run began may leave .lock and temporary files.
     """
@@ -130,7 +131,7 @@ def _opener(path, flags):
 
 @contextmanager
 def replacing(path):
-    """A context that gives an open binary file, which becomes the file `path` when the block ends.
+    """A context manager that gives an open binary file. At the end of the block it becomes the file `path`.
 
     Readers see the old or the new file, never a part. The bytes go to a temporary file in the same folder and
     are synchronised with the disk. Only then the file gets the name `path`. So a power cut also leaves the
@@ -171,7 +172,7 @@ def replacing(path):
 
 
 def save_picture(image, path):
-    """Write a Pillow image to a PNG file, in place of an older file."""
+    """Write a Pillow image to the PNG file `path`. An older file is replaced."""
     with replacing(path) as file:
         image.save(file, format="PNG")
 
@@ -229,7 +230,7 @@ def appending(path):
 
 
 def make_folder(path):
-    """Make a folder if it does not exist, and return its Path.
+    """Make the folder `path` if it does not exist, and return its Path.
 
     Raises FileExistsError if something else, such as a link or a file, has the name.
     """

@@ -14,17 +14,15 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """The place of each named parameter of a network in the network's vector.
+    """The place of each parameter of a network in the one vector that holds all its parameters.
 
-    A path is the name of a parameter, such as "0.W". A slot is a place in the vector: the pair (offset,
-    shape).
-
-    slots     {path: slot}, in order. A layer object that is used twice in a network has two paths with one
-              slot
-    names     the first path of each slot
-    children  {name: Layout of that sub-network}, with offsets into the same vector
-    size      number of entries of the vector
-    held      paths of the held entries, which are not trained (see `numgan.layers.Layer`)
+    slots      {path: slot}, in order. A path is the name of a parameter, such as "0.W". A slot is a place in
+               the vector: the pair (offset, shape). A layer object that is used twice in a network has two
+               paths with one slot
+    names      the first path of each slot
+    children   {name: Layout of that sub-network}, with offsets into the same vector
+    size       number of entries of the vector
+    held       paths of the held entries, which are stored with the weights and not trained
     """
 
     def __init__(self, slots, children, size, held=()):
@@ -37,7 +35,7 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """Make the Layout of a layer and all its children.
+        """Make the Layout of a layer and all its children: the place of each parameter in one vector.
 
         A layer object that is used twice has one place in the vector, so both uses share its parameters.
         """
@@ -124,7 +122,7 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The Parameters of the sub-network `name`, which are views into the same vector.
+        """The Parameters of the sub-network `name` of this network, as views into the same vector.
 
         Raises ValueError if there is no such sub-network.
         """
@@ -137,7 +135,7 @@ class Parameters(Mapping):
             ) from None
 
     def like(self, vector):
-        """New Parameters with this layout and another vector (P,), which is not copied."""
+        """Make Parameters with the layout of this object and another vector (P,), which is not copied."""
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
@@ -149,9 +147,10 @@ class Parameters(Mapping):
         )
 
     def __add__(self, other):
-        """The sum of two gradients of one network, as new Parameters.
+        """The sum of two gradients of one network, as new Parameters: this object + `other`.
 
-        Raises ValueError for gradients of a sub-network.
+        other is a Parameters or a Gradient with the same layout. Raises ValueError for gradients of a
+        sub-network.
         """
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))
@@ -166,9 +165,10 @@ class Parameters(Mapping):
         return self.like(self.vector.astype(dtype))
 
     def mask(self, pattern):
-        """(P,) bool: True for the entries of every path that matches the shell pattern, such as "*.W".
+        """A vector (P,) of bools: True for the entries of every parameter whose name matches `pattern`.
 
-        A path is the name of a parameter, such as "0.W". Raises ValueError if no path matches.
+        pattern is a shell pattern, such as "*.W", and a name is a path such as "0.W". Raises ValueError if no
+        name matches.
         """
         mask = np.zeros(self.layout.size, bool)
         matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]
@@ -232,7 +232,7 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient with respect to the parameter `path`, as an array, or as None if it is zero."""
+        """The gradient with respect to the parameter called `path`, as an array, or as None if it is zero."""
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -241,7 +241,7 @@ class Gradient(Parameters):
         return self._plus(other, np.result_type(self.dtype, other.dtype))
 
     def _plus(self, other, dtype):
-        """The sum of this Gradient and `other`, as new Parameters of type dtype.
+        """The sum of this Gradient and `other`, as new Parameters of the type `dtype`.
 
         other is a Gradient, or None, which means zero.
         """
@@ -252,10 +252,10 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """Convert dp, the gradient of a backward pass with respect to the parameters p, to Parameters.
+    """Convert dp, the gradient with respect to the Parameters p that a backward pass returned, to Parameters.
 
-    Parameters are returned unchanged. A single layer returns a dict {name: array or None}, which becomes a
-    Gradient; None means zero.
+    dp of a network is a Parameters already and is returned unchanged. dp of a single layer is a dict {name:
+    array or None} and becomes a Gradient; None means zero.
     """
     return (
         dp
@@ -265,7 +265,7 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """Write the sum of the arrays `one` and `two` into the array `out`. None in their place means zero."""
+    """Write the sum of the arrays `one` and `two` into the array `out`. None instead of one means zero."""
     terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
     if terms:
         kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)
@@ -280,7 +280,7 @@ def gather(layout, parts, dtype):
     parts    a list of pairs (name of the child, its gradient). This gradient is a mapping {path: array or
              None} such as a Gradient, or None. None always means zero
 
-    If a layer object is used twice, its two gradients are added.
+    If a layer object is used twice, its two gradients are added. dtype is the dtype of the gradient.
     """
     arrays = {}
     for name, part in parts:

@@ -21,10 +21,11 @@ _kinks = ContextVar("kinks", default=None)
 
 
 class Observer:
-    """Calls `around` once for each pass of each layer, in place of the pass (see `observe`).
+    """An object that calls `around` once for each pass of each layer, in place of the pass (see `observe`).
+
+    around, unfused   the arguments of `observe`
 
     If the pass of a class calls the same pass of its base class, this inner call does not count.
-    unfused   as for `observe`
     """
 
     def __init__(self, around, unfused):
@@ -59,7 +60,7 @@ def observable(method):
 
 @contextmanager
 def observe(around, unfused=True):
-    """A context in which around(layer, name, arguments, words, call) replaces every pass of a layer.
+    """A context manager in which around(layer, name, arguments, words, call) replaces every pass of a layer.
 
     name               the name of the pass, such as "forward"
     arguments, words   the positional and the keyword arguments of the pass
@@ -74,9 +75,9 @@ def observe(around, unfused=True):
 
 
 def unfused():
-    """Whether the present observer needs the output of every layer, so that no layers may be fused.
+    """Whether the present observer of passes needs the output of every layer: then no layers are fused.
 
-    False without an observer.
+    False without an observer (see `observe`).
     """
     observer = _observer.get()
     return observer is not None and observer.unfused
@@ -84,7 +85,7 @@ def unfused():
 
 @contextmanager
 def watch_finite():
-    """A context in which a forward pass with inf or nan in its output raises NonFiniteError.
+    """A context manager in which a forward pass with inf or nan in its output raises NonFiniteError.
 
     The message names the layer, and its name in the network if this is known. Layers made of other layers are
     not checked, because the layers in them are.
@@ -106,11 +107,11 @@ def watch_finite():
 
 @contextmanager
 def record_kinks():
-    """A context that gives a list of hashes. Each call of `kink` in the context appends one.
+    """A context manager that gives a list of hashes. Each call of `kink` in the block appends one hash.
 
-    The hash tells on which side of the kink each entry of a layer lies, such as x > 0 for a ReLU. Two passes
-    with different lists lie on two sides of a kink. A difference quotient of two such passes is meaningless,
-    so the gradient checks compare the lists.
+    The hash tells on which side of the kink each entry of a layer lies, such as x > 0 for a ReLU. If two
+    passes have different lists, a kink lies between them. A difference quotient of two such passes is
+    meaningless, so the gradient checks compare the lists.
     """
     pieces = []
     token = _kinks.set(pieces)
@@ -121,10 +122,10 @@ def record_kinks():
 
 
 def kink(piece):
-    """Add a hash to the list of `record_kinks`. It tells on which side of a kink each input entry lies.
+    """Report to `record_kinks` on which side of a kink each entry of a layer's input lies.
 
-    piece    a function without arguments that returns an array of booleans or indices, such as x > 0 for a
-             ReLU
+    piece   a function without arguments that returns an array of booleans or indices, such as x > 0 for a
+            ReLU. A hash of the array is added to the list
 
     Outside of `record_kinks` nothing happens, and `piece` is not called.
     """

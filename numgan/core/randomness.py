@@ -13,9 +13,10 @@ from .arguments import is_integer
 
 
 def _words(seed, path):
-    """Seed and path as a list of integers, for numpy's SeedSequence.
+    """A list of integers, for numpy's SeedSequence: the seed, and one integer for each entry of `path`.
 
     path   names and integers; an integer is unchanged, a name becomes its CRC-32
+
     Raises ValueError unless the seed is an integer of at least 0.
     """
     if not is_integer(seed):
@@ -29,15 +30,15 @@ def _words(seed, path):
 
 
 def stream(seed, *path):
-    """A new numpy Generator for `seed` and `path` (names and integers >= 0).
+    """Make a new numpy Generator from `seed` and `path`, which are names and integers >= 0.
 
-    Equal arguments give equal draws. Raises ValueError unless the seed is an integer of at least 0.
+    Equal arguments give equal random numbers. Raises ValueError unless the seed is an integer of at least 0.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(_words(seed, path))))
 
 
 def derive(seed, *path):
-    """A new seed, an integer from 0 to 2^63 - 1, made from `seed` and `path` (names and integers >= 0).
+    """Make a new seed, an integer from 0 to 2^63 - 1, from `seed` and `path` (names and integers >= 0).
 
     It is for a part of the program that makes streams with names of its own. Equal arguments give equal
     seeds. Raises ValueError unless `seed` is an integer of at least 0.

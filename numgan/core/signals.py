@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals that ask a loop to stop. `asked` is True after the first signal."""
+    """A counter of the signals that ask a loop to stop. `asked` is True after the first signal."""
 
     count = 0
 
@@ -22,7 +22,7 @@ class StopRequests:
 
 @contextmanager
 def stop_requests():
-    """A context that gives a StopRequests, which counts the signals SIGINT (Ctrl-C) and SIGTERM.
+    """A context manager that gives a StopRequests, which counts the signals SIGINT (Ctrl-C) and SIGTERM.
 
     The first signal only sets `asked`, so that the loop can finish its step. The second raises
     KeyboardInterrupt. A signal that was ignored before stays ignored. Only the main thread can handle
@@ -62,7 +62,7 @@ def stop_requests():
 
 @contextmanager
 def sigterm_as_interrupt():
-    """A context in which SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+    """A context manager in which the signal SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
 
     In threads other than the main thread it does nothing.
     """

@@ -17,17 +17,18 @@ READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class OutputError(OSError):
-    """The result could not be written to stdout, for example because the disk is full."""
+    """Raised if the result could not be written to stdout, for example because the disk is full."""
 
 
 class Stream:
     """A safe text stream: each call writes to the stream that find() returns, such as sys.stderr.
 
-    find           a function without arguments; if it returns None, the text is discarded
-    must_arrive    True: a write that fails raises OutputError, and so does each later flush; False: a write
-                   that fails is ignored
+    find          a function without arguments; if it returns None, the text is discarded
+    must_arrive   True: a write that fails raises OutputError, and so does each later flush; False: a write
+                  that fails is ignored
 
-    With both values, text for a closed stream or for a pipe whose reader has ended is discarded.
+    With both values of must_arrive, text for a closed stream or for a pipe whose reader has ended is
+    discarded.
     """
 
     def __init__(self, find, must_arrive=False):
@@ -50,7 +51,7 @@ class Stream:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def write(self, text):
-        """Write the text. Returns its length, also if the text was discarded."""
+        """Write `text` to the stream. Returns the length of the text, even if the text was discarded."""
         self._try(lambda stream: _write(stream, text))
         return len(text)
 
@@ -60,9 +61,10 @@ class Stream:
             raise self.failed
 
     def _try(self, act):
-        """Call act(stream) with the stream that `find()` returns.
+        """Call act(stream) with the stream that `find()` returns, unless it is missing.
 
-        Failures are handled as the class describes.
+        An OSError is raised as OutputError if `must_arrive` is True and the reader of the pipe has not ended.
+        Other failures are ignored.
         """
         stream = self.find()
         if stream is None:
@@ -88,7 +90,7 @@ def _write(stream, text):
 
 
 def _discard(stream):
-    """Discard the text that waits in the stream's buffer.
+    """Discard the text that is still in the buffer of a stream.
 
     Otherwise Python would try to write this text again at exit, fail, and end with exit code 120.
     """
@@ -109,10 +111,10 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """A context in which sys.stdout and sys.stderr are safe streams, see `Stream`.
+    """A context manager in which sys.stdout and sys.stderr are safe streams, see `Stream`.
 
     If stdout cannot be written, for example because the disk is full, OutputError is raised; for stderr
-    nothing is raised. The file descriptors 0, 1 and 2 are open in the context: a closed one is opened to
+    nothing is raised. The file descriptors 0, 1 and 2 are open in the block: a closed one is opened to
     os.devnull and stays open.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr

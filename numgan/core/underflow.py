@@ -15,9 +15,10 @@ _allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us, so on
 
 
 def may_underflow(target):
-    """Decorator: NumPy ignores underflow in a function, or in all public methods of a class.
+    """Decorator: NumPy ignores underflow in the function `target`, or in all public methods of a class.
 
-    The public methods are those without a leading underscore, and __call__.
+    Underflow is a result that is too small for its type and becomes 0. The public methods are those without a
+    leading underscore, and __call__.
     """
     if isinstance(target, type):
         for name, method in list(vars(target).items()):

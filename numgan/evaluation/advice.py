@@ -21,7 +21,7 @@ RATE = "Start again with a smaller learning rate"
 
 
 class Adviser:
-    """Gives advice for one open run. Every method returns sentences, or "" if nothing fits the run."""
+    """Gives advice for one open run. Each method returns sentences, or "" if nothing fits the run."""
 
     def __init__(self, run):
         self.run, self.system = run, run.system
@@ -31,7 +31,10 @@ class Adviser:
     # ---- the same run
 
     def longer(self, steps=None, say="Continue it"):
-        """Continue the run up to `steps` steps; None: up to the number of steps in its configuration."""
+        """A sentence that says how to continue the run. `say` are its first words.
+
+        steps   the number of steps at which the run shall end; None: the number in its configuration
+        """
         if self.recipe is None:
             more = f", steps={steps}" if steps else ""
             return f"{say} with `numgan.train(system, dataset, {str(self.run.folder)!r}{more}, resume=True)`."
@@ -40,7 +43,7 @@ class Adviser:
 
     @property
     def can_learn(self):
-        """Whether the learning rates have not fallen to almost 0, so that more steps change the weights."""
+        """True if a learning rate is above 1/1000 of its first value: then more steps change the weights."""
         return any(
             value_at(rule.lr, self.run.state.step) > 1e-3 * value_at(rule.lr, 0)
             for rule in self.system.optimizers.values()
@@ -50,7 +53,7 @@ class Adviser:
     # ---- another run
 
     def slower(self):
-        """Start again with a tenth of the present learning rate."""
+        """A sentence that advises to start again with a tenth of the present learning rate."""
         rates = [value_at(rule.lr, 0) for rule in self.system.optimizers.values() if hasattr(rule, "lr")]
         if not rates:
             return "Start again with optimisers of smaller learning rates."
@@ -60,7 +63,10 @@ class Adviser:
         return self._first(RATE, replace(self.recipe, lr=rate))
 
     def calmer(self):
-        """Hold a D that is too sure: another loss of G if it is minimax, a penalty, smooth labels."""
+        """Sentences with remedies for a D that is right nearly every time.
+
+        The remedies: another loss of G if the loss is minimax, a penalty on D, or smooth labels.
+        """
         loss = getattr(getattr(self.system, "loss", None), "name", "")
         if self.recipe is None:
             way = [self._penalty_in_python()]
@@ -81,7 +87,7 @@ class Adviser:
         return self._some(ways) or self.slower()
 
     def bolder(self):
-        """Help a D or critic that is behind G: more of its updates in a step."""
+        """A sentence with a remedy for a D or critic that is worse than G: more updates of D in a step."""
         found = [name for name in ("n_critic", "k") if name in self.system.settings]
         if not found:
             return self.slower()
@@ -93,7 +99,10 @@ class Adviser:
         return self._first(say, replace(self.recipe, settings=settings))
 
     def bounded(self):
-        """Hold the losses of an unbounded critic: a gradient penalty, or a smaller learning rate."""
+        """Sentences with remedies for a critic whose losses grow without bound.
+
+        The remedies: a gradient penalty, or a smaller learning rate.
+        """
         if self.recipe is not None and self.recipe.system in PENALISED:
             return self.slower()
         if self.recipe is None:
@@ -102,7 +111,7 @@ class Adviser:
         return " ".join(filter(None, (self.slower(), self._some(way))))
 
     def stronger_penalty(self):
-        """Give a penalty of weight 0, or one that is too weak, ten times its weight."""
+        """A sentence that advises to multiply the penalty's weight by ten, or to set it to 1 if it is 0."""
         weight = self.system.settings.get("gamma")
         if not isinstance(weight, (int, float)):
             return self.slower()
@@ -114,14 +123,17 @@ class Adviser:
         return self._first(say, replace(self.recipe, settings=settings))
 
     def smaller(self):
-        """Take more data or narrower networks, for a G that copies its training rows."""
+        """A sentence with remedies for a G that copies its training rows: more data or narrower networks."""
         say = "Take more data, or narrower networks"
         if self.recipe is None:
             return f"{say}."
         return self._first(say, replace(self.recipe, width=self.recipe.width / 2)) or f"{say}."
 
     def variety(self):
-        """Give G a reason to draw more kinds of samples: packs of samples for D, or a penalty on D."""
+        """Sentences with remedies for a G that draws too few kinds of samples.
+
+        The remedies: D judges packs of several samples, or D gets a penalty.
+        """
         if self.recipe is None:
             return f"{self._penalty_in_python()} Or let D judge packs of samples, with `numgan.layers.Pack`."
         ways = (
@@ -153,7 +165,10 @@ class Adviser:
         return "Add a penalty on the gradient of D, such as `numgan.R1(1.0)`, to its loss."
 
     def _others(self, name):
-        """Recipes of the system `name` for the run's data: at most one, the first preset that fits."""
+        """A list with at most one Recipe: that of the system `name` for the data of this run.
+
+        Its preset is the first one that accepts these data; [] if no preset does.
+        """
         mine = self.recipe
         for preset, make in systems.presets(name).items():
             if make(0.05).sample_shape == tuple(self.system.sample_shape):
@@ -173,18 +188,25 @@ class Adviser:
         return self._some([(say, recipe)])
 
     def _some(self, ways):
-        """The first COMMANDS of `ways`, pairs (words, Recipe), that numgan accepts, as sentences."""
+        """Sentences for the first COMMANDS of `ways` whose commands numgan accepts; "" if it accepts none.
+
+        ways is a list of pairs (words, Recipe). A sentence is the words and the command that starts the
+        Recipe.
+        """
         fitting = [(say, recipe) for say, recipe in ways if self._accepted(recipe)]
         return " ".join(f"{say}: `{command(recipe)}`." for say, recipe in fitting[:COMMANDS])
 
 
 def usual_steps(run):
-    """The number of steps of the preset of an open run, or of its system; --steps does not change it."""
+    """The number of training steps of the preset (or the system) of an open run, whatever --steps said."""
     return run.config.get("usual_steps", run.system.steps)
 
 
 def command(recipe):
-    """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`."""
+    """The command line that starts a run of a resolved Recipe, as text: `numgan train SYSTEM ...`.
+
+    recipe is the Recipe, in which preset, data and paths are filled in.
+    """
     words = ["numgan", "train", recipe.system]
     for field in options(recipes.Recipe):
         value = getattr(recipe, field.name)

@@ -38,10 +38,10 @@ RIGHT = Limits(0.5, 0.1)
 
 
 def curves(run, records, young=""):
-    """Yield the Verdicts on the curves of an open run.
+    """Yield the Verdicts, the results of the checks, on the curves of an open run.
 
-    records   its logged steps, dicts
-    young     the advice to train longer first, if the run has few steps; otherwise ""
+    records   the logged steps of the run, a list of dicts
+    young     advice to train longer first, a sentence, if the run has few steps; otherwise ""
     """
     if len(records) < RECORDS:
         yield Verdict(
@@ -64,11 +64,12 @@ def curves(run, records, young=""):
 def _trend(records, kind, name):
     """[early, late]: the medians of the first tenth and of the last quarter of one curve.
 
-    records   the logged steps, dicts
-    kind      "losses", "metrics" or "gradients"; the curve is the numbers record[kind][name]
+    records   the logged steps of a run, a list of dicts
+    kind      "losses", "metrics" or "gradients"
+    name      the name of the curve: its numbers are record[kind][name]
 
     Logged steps without this curve are left out: the network had no update there. early or late is None if
-    there are no numbers for it, or if one is inf or nan.
+    there are no numbers for it, or if one number is None (inf or nan).
     """
     values = [record[kind][name] for record in records if name in record[kind]]
     parts = values[: max(1, len(values) // 10)], values[-max(1, len(values) // 4) :]
@@ -80,7 +81,7 @@ def _late(records, kind, name):
 
 
 def _named(records, kind):
-    """The names of all curves of one kind in the records, each name once.
+    """The names of all curves of one kind in the logged steps `records`, a list with each name once.
 
     kind   "losses", "metrics" or "gradients"
     """
@@ -88,10 +89,14 @@ def _named(records, kind):
 
 
 def _losses(run, adviser, records):
-    """The Verdict on the losses in `records`, the logged steps. `adviser` gives the advice.
+    """The Verdict (the result of a check) on the losses of an open run.
 
-    It is not ok if a loss is missing, inf or nan, if a loss grows without bound, or if D's loss without
-    penalty is far above that of a D that guesses. The last is checked only for the losses in UNSURE.
+    adviser   the Adviser of the run
+    records   the logged steps, a list of dicts
+
+    The level is not ok if a loss is missing, inf or nan, or if a loss grows without bound. It is also not ok
+    if D's loss without the penalty is far above that of a D that guesses; this is checked only for the losses
+    in UNSURE.
     """
     trends = {name: _trend(records, "losses", name) for name in _named(records, "losses")}
     if not trends or any(None in trend for trend in trends.values()):
@@ -114,9 +119,11 @@ def _losses(run, adviser, records):
 
 
 def _without_penalty(records, name):
-    """The median of the loss `name` without the penalty, in the last quarter of `records`.
+    """The median of the loss called `name` without its penalty term, in the last quarter of the logged steps.
 
-    A lazy penalty is a part of the loss only at the steps that computed it.
+    records   the logged steps, a list of dicts
+
+    If the penalty is computed only at some steps (a lazy penalty), the logged loss contains it only there.
     """
     late = [record for record in records if name in record["losses"]]
     late = late[-max(1, len(late) // 4) :]
@@ -130,17 +137,24 @@ def _without_penalty(records, name):
 
 
 def _penalty(adviser, records):
-    """Yield a Verdict if there is a penalty, and it is 0 in the last quarter of `records`."""
+    """Yield a Verdict, the result of a check, if the system has a penalty and its median in the end is 0.
+
+    adviser   the Adviser of the run
+    records   the logged steps, a list of dicts. The end is their last quarter
+    """
     if "penalty" in _named(records, "metrics") and _late(records, "metrics", "penalty") == 0:
         says = "it is 0: its weight is 0, or D is flat, or its gradients are smaller than a one-sided target"
         yield Verdict("penalty", "look", 0.0, "look at 0", says, adviser.stronger_penalty())
 
 
 def _discriminator(run, adviser, records):
-    """Yield the Verdict on a discriminator's outputs, from the last quarter of `records`, the logged steps.
+    """Yield the Verdict (the result of a check) on the outputs of the discriminator of an open run.
 
-    What is checked depends on the loss and on the logged metrics. For some losses nothing is yielded. A
-    design that bounds the outputs although the loss takes logits is bad, whatever the curves show.
+    adviser   the Adviser of the run
+    records   the logged steps, a list of dicts. Their last quarter is checked
+
+    The check depends on the loss and on the logged metrics. For some losses nothing is yielded. If a layer
+    bounds the outputs although the loss takes logits, the level is bad, whatever the curves show.
     """
     design = [doubt for doubt in doubts(run.system) if doubt.about == "output"]
     for doubt in design:
@@ -179,7 +193,10 @@ def _discriminator(run, adviser, records):
 
 
 def _judging(run, losses):
-    """A list of names of objectives: those in `losses` whose objectives train a discriminator."""
+    """The list of names of those objectives in `losses` that train a discriminator of the run's system.
+
+    losses   names of objectives
+    """
     return [
         name
         for name, owners in run.system.trains.items()
@@ -228,7 +245,12 @@ def _even(real, fake):
 
 
 def _accuracy(run, advice, records):
-    """Yield the Verdict on the accuracy of a classifier in the last quarter of `records`, if it is logged."""
+    """Yield the Verdict (the result of a check) on the accuracy of a classifier, if accuracy is logged.
+
+    run       an open run
+    advice    the advice if the accuracy is low, a sentence
+    records   the logged steps, a list of dicts. Their last quarter is checked
+    """
     late = _late(records, "metrics", "accuracy") if "accuracy" in _named(records, "metrics") else None
     if late is None or run.system.classes < 2:
         return
@@ -238,7 +260,11 @@ def _accuracy(run, advice, records):
 
 
 def _gradient(run, adviser, name, records):
-    """Yield the worst Verdict on the gradient of the network `name`, from `records`, the logged steps.
+    """Yield the worst Verdict (the result of a check) on the gradient of one network of an open run.
+
+    adviser   the Adviser of the run
+    name      the name of the network
+    records   the logged steps, a list of dicts
 
     Every gradient is checked for growth. A generator's gradient is also checked for vanishing, if there is a
     D. (A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs.)

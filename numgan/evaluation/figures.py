@@ -43,14 +43,16 @@ SPLITS = 10  # number of parts for the classifier score: Salimans et al. 2016, s
 
 @dataclass(frozen=True)
 class Side:
-    """One of the three compared sets: generated samples, training rows or test rows.
+    """One of the three sets of samples that are compared: generated samples, training rows or test rows.
 
-    x                          (N, ...) points, or pictures with pixels in 0..1
-    labels                     (N,) requested classes, true labels, or the judge's answers; None if unknown
-    features, probabilities    (N, F), (N, K): the judge's features of each row, and its probabilities of the
-                               K classes; None without a judge
-    agreement                  fraction of the rows whose requested or true label is also the judge's answer;
-                               None without such labels or without a judge
+    x               (N, ...) points, or pictures with pixels in 0..1
+    labels          (N,) requested classes, true labels, or the judge's answers; None if unknown
+    features        (N, F) the judge's features of each row; None without a judge
+    probabilities   (N, K) the judge's probabilities of the K classes; None without a judge
+    agreement       fraction of the rows whose requested or true label is also the judge's answer; None
+                    without such labels or without a judge
+
+    A judge is a classifier that measures samples.
     """
 
     x: np.ndarray
@@ -66,12 +68,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the measures compare a Side with, and their constants.
+    """The arguments that all measures share: the test rows with which samples are compared, and constants.
 
-    test         the Side of test rows
+    test         the Side (a set of rows) with the test rows
     data         the name of the data set, or its folder; None for a run that was made in Python code
     seed         the seed of the measures with random choices
-    validation   pictures that choose the Parzen window's sigma
+    validation   pictures that choose the sigma of the Parzen window; None for points
     sigma        the width of the Gaussian kernel of the MMD
     """
 
@@ -215,29 +217,31 @@ NO_JUDGE = (
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     """Compare the samples of an open run with test rows of its data. Returns a dict with the results.
 
-    judge    an open run of a classifier of the same pictures; None: no figures that need a judge
-    count    number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large pictures
-    seed     the seed of the samples, of the order of training rows and of the measures' random choices
-    quick    True: leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall, density
-             and coverage of features
+    judge      an open run of a classifier of the same pictures; None: no figures that need a judge
+    count      number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large
+               pictures
+    seed       the seed of the samples, of the order of training rows and of the measures' random choices
+    quick      True: leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall,
+               density and coverage of features
+    progress   True: a progress bar on stderr
 
     The dict has these entries:
 
-    run        the run's folder
-    data       the name of its data set
-    samples    the number of samples
-    seed       as given
-    seconds    the time that the evaluation took
-    against    a text: the number and kind of rows that samples are compared with
-    beside     a text: the number of training rows on which "real" is measured
-    judge      {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
-               there are any; None without a judge
-    missing    None, or the reason why the training data were not read: then the rows that the run keeps of
-               them are used, half of them as test rows
-    figures    {name of a figure: {samples, real, better, against}}: the number for the samples, the number
-               for training rows, which number is better ("lower", "higher", "as real", or None for neither),
-               and a text: what both are compared with. Names with classifier_ need the judge
-    skipped    {name of a measure: reason why it was left out}
+    run       the run's folder
+    data      the name of its data set
+    samples   the number of samples
+    seed      the argument seed
+    seconds   the time that the evaluation took
+    against   a text: the number and kind of rows that samples are compared with
+    beside    a text: the number of training rows on which "real" is measured
+    judge     {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
+              there are any; None without a judge
+    missing   None, or the reason why the training data were not read: then the rows of the data that the run
+              stores are used, half of them as test rows
+    figures   {name of a figure: {samples, real, better, against}}: the number for the samples, the number for
+              training rows, which number is better ("lower", "higher", "as real", or None for neither), and a
+              text: what both are compared with. Names with classifier_ need the judge
+    skipped   {name of a measure: reason why it was left out}
 
     If the data have no test part, half of the training rows are the test rows, and the other half is used for
     "real".
@@ -310,14 +314,17 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """Choose the real rows: (test pair, training pair, validation pictures, a text about the test rows).
+    """Choose the real rows of an open run: (test pair, training pair, validation pictures, text).
 
-    A pair is (x, labels); labels is None for data without labels. The training rows are in a random order
-    that depends on `seed`. If the data have no test part or were not read (`run.missing`), half of these rows
-    are the test rows and the other half the training rows. Of pictures, a sixth of the training rows is left
-    out, and its first 1,000 rows are the validation pictures. It is the last sixth of a known set, whose
-    classes are mixed. Rows of other data may be sorted by class, so there the sixth is
-    random, and all parts have the classes in proportion.
+    test, training   (x, labels) each; labels is None for data without labels
+    validation       the pictures (at most 1,000) that choose the sigma of the Parzen window
+    text             says what the test rows are
+
+    The training rows are in a random order that depends on `seed`. If the data have no test part or were not
+    read (`run.missing`), half of the training rows are the test rows. Of pictures, a sixth of the training
+    rows is left out first; the validation pictures are its first rows. For a known set, this is its last
+    sixth. Rows of other data may be sorted by class, so there the sixth is random, and each set has the
+    classes in proportion.
     """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
@@ -346,10 +353,12 @@ def _rows(run, seed):
 
 
 def _side(x, labels, judge):
-    """The Side of pictures (N, H, W, C) uint8, or of points. Points get no labels and no answers of a judge.
+    """Make the Side (a set of rows to compare) of pictures x (N, H, W, C) uint8, or of points x.
 
-    labels   (N,), requested or true; None: the judge's answers take their place, if there is a judge
-    judge    an open run of a classifier, or None
+    labels   (N,) requested or true classes; None: the judge's answers are taken, if there is a judge
+    judge    an open run of a classifier, which measures pictures; None: no judge
+
+    The Side of points gets neither labels nor answers of a judge.
     """
     if x.dtype != np.uint8:
         return Side(x.reshape(len(x), -1))
@@ -368,9 +377,9 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median of all distances > 0 between two of the first 1,000 rows; 1 if all rows are equal.
+    """The median of all distances > 0 between two of the first 1,000 rows of `rows` (N, D), a float.
 
-    It is a usual width of a kernel. Source: Gretton et al. 2012.
+    It is 1 if all rows are equal. It is a usual width of a Gaussian kernel. Source: Gretton et al. 2012.
     """
     rows = rows[:VALIDATION]
     d = np.concatenate([d for _, d in squared_distances(rows, rows)])

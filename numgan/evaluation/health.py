@@ -27,9 +27,8 @@ YOUNG = 0.5
 def examine(run):
     """Check an open run. Returns a list of Verdicts, the results of the checks.
 
-    The checks are on the number of steps, on the system's design, on the run's curves, and on samples if the
-    run has a generator; these are drawn here. The Verdicts come in the order of the checks, not of the
-    levels.
+    The checks are on the number of steps, on the system's design, on the run's curves and, if the run has a
+    generator, on samples that are drawn here. The Verdicts have the order of the checks, not of the levels.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     adviser = Adviser(run)
@@ -43,7 +42,12 @@ def _is_young(run):
 
 
 def _steps(run, adviser):
-    """Yield the Verdict on the number of steps; none if the run has all steps of its preset."""
+    """Yield the Verdict (the result of a check) on the number of steps of an open run.
+
+    adviser   the Adviser of the run
+
+    Nothing is yielded if the run has all steps that its preset has.
+    """
     done, planned, usual = run.state.step, run.config["steps"], usual_steps(run)
     whose = "system" if adviser.recipe is None else "preset"
     of = f"{done:,} of the {whose}'s {usual:,} steps"
@@ -75,7 +79,7 @@ def _steps(run, adviser):
 
 
 def _design(run):
-    """Yield a Verdict for each layer of the system that mixes samples where it should not."""
+    """Yield a Verdict (the result of a check) for each layer of an open run that mixes samples by mistake."""
     for doubt in doubts(run.system, run.config.get("batch_size")):
         if doubt.about == "samples":
             yield Verdict("mixed samples", "look", None, "look if there are any", doubt.says, doubt.advice)

@@ -35,9 +35,9 @@ JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test par
 
 
 def open_judge(name="mnist", shape=None, folder=None, progress=True):
-    """Open the judge of a known set, a run of the system `classifier`. It is trained if the cache has none.
+    """Open the judge of a known set, a run of the system `classifier`. Train it if the cache has none.
 
-    name       mnist, fashion-mnist or digits
+    name       "mnist", "fashion-mnist" or "digits"
     shape      the shape of the pictures to judge, such as (28, 28, 1); None: that of the set
     folder     the folder of the IDX files, as for data.load
     progress   True: messages and a progress bar on stderr
@@ -80,10 +80,10 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
 
 
 def judge_of(run):
-    """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is none.
+    """Open the judge (a classifier run) for the data and the picture shape of `run`, as `open_judge` does.
 
-    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none. A run
-    whose training data were not read (`run.missing`) has none.
+    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none. Returns None
+    for other data or shapes, and for a run whose training data were not read (`run.missing`).
     """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
@@ -95,9 +95,10 @@ def judge_of(run):
 
 
 def _finished(home, system, dataset):
-    """Open the judge in the folder `home`. None if there is no judge or if its training is not finished.
+    """Open the judge, a classifier run, in the folder `home`. Returns the open run.
 
-    system and dataset are those of the judge.
+    system and dataset are those of the judge. Returns None if there is no judge or if its training is not
+    finished.
     """
     if not (home / "config.json").exists() or not (home / "curves.png").exists():
         return None
@@ -112,15 +113,19 @@ def _train(home, recipe, system, dataset, progress):
 
 @may_underflow
 def as_seen(judge, images):
-    """Convert pictures (N, H, W, C) uint8 to float32 in the judge's pixel range, for `probabilities`."""
+    """Convert pictures (N, H, W, C) uint8 to float32 in the pixel range of the judge, an open classifier run.
+
+    The result is the argument x of `probabilities` and `features`. images are the pictures.
+    """
     return to_floats(images, judge.system.pixels)
 
 
 @may_underflow
 def probabilities(judge, x):
-    """The judge's probabilities p(class | x) of its K classes, (N, K) float32.
+    """The probabilities p(class | x) of a judge, an open classifier run, for its K classes: (N, K) float32.
 
     x   pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
+
     Raises ValueError for another x, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
@@ -129,9 +134,11 @@ def probabilities(judge, x):
 
 @may_underflow
 def features(judge, x):
-    """The judge's features of pictures: the input of the judge's last layer, (N, F) float32.
+    """The features of pictures: the input of the last layer of a judge (a classifier run), (N, F) float32.
 
-    x   pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
+    judge   the open run of the classifier
+    x       pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
+
     F is 128 for the presets. Raises ValueError for another x, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
@@ -184,12 +191,16 @@ def expect_judge(judge, run):
 
 @may_underflow
 def judge(run, classifier, count=1000, labels=None, seed=0):
-    """Draw `count` samples of a run, classify them with a classifier run, and return the results as a dict.
+    """Draw samples of a run, classify them with a classifier run, and return the results as a dict.
 
-    labels   class numbers to draw, repeated in this order; None: all classes in turn
-    seed     the seed of the samples
+    run          the open run that draws samples
+    classifier   the open run of a classifier
+    count        the number of samples
+    labels       class numbers to draw, repeated in this order; None: all classes in turn
+    seed         the seed of the samples
 
-    The dict has:
+    The dict has these entries:
+
     samples        the number of samples
     agreement      fraction of samples that are classified as the requested class; None for samples without
                    classes
@@ -225,14 +236,14 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
 @may_underflow
 def held_out(classifier):
-    """Measure a classifier run on the test part of its data. Returns a dict:
+    """Measure an open classifier run on the test part of its data. Returns a dict, or None:
 
     rows         the number of test rows
     accuracy     fraction of the rows that are classified correctly
     confidence   mean of the highest probability
 
-    None if the data have no test part or are no longer in their place, or if the run was started from Python
-    code without a recipe.
+    It returns None if the data have no test part or were moved, or if the run was started from Python code
+    without a recipe.
     """
     recipe = classifier.config["recipe"]
     if recipe is None:
@@ -259,7 +270,7 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """The number of pictures in `images` (M, H, W, C) that equal a picture in `real` (N, H, W, C).
+    """Count the pictures in `images` (M, H, W, C) that equal a picture in `real` (N, H, W, C).
 
     Both are uint8. Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
     """

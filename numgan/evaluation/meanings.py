@@ -49,16 +49,18 @@ AGAINST = {figure: what for what, figures in _AGAINST.items() for figure in figu
 
 
 def beside(measure, fake, real, test):
-    """{figure: {"samples": number, "real": number, "better": word, "against": text}} of one measure.
+    """Make the dict {figure: {"samples", "real", "better", "against"}} of all figures of one measure.
+
+    "samples"   the number for the samples
+    "real"      the number for the training rows
+    "better"    which samples are better: those with a "higher" or a "lower" number, or with a number "as
+                real". None for a number that only describes another one
+    "against"   a text: what both numbers are compared with
 
     measure   the name of the measure; if it needs the judge, the figures get the prefix classifier_
     fake      {figure: number} of the samples
     real      {figure: number} of the training rows
     test      the number and kind of the test rows, a text
-
-    The text says what both numbers are compared with. The word tells which samples are better: those with a
-    "higher" or "lower" number, or with a number "as real". It is None for a number that only describes
-    another one.
     """
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {

@@ -60,16 +60,19 @@ COPIES = Limits(0.2, 0.5)
 
 
 def samples(run, young):
-    """The list of Verdicts on samples that are drawn here from an open run with a generator.
+    """Draw samples from an open run with a generator and check them. Returns a list of Verdicts (results).
 
-    young   the advice to train longer first, if the run has few steps; otherwise ""
+    young   the advice to train longer first, a sentence, if the run has few steps; otherwise ""
     """
     with threadpool_limits(1), np.errstate(all="ignore"):
         return list(_samples(run, _Advice(run, young)))
 
 
 class _Advice:
-    """The advice for bad samples: to train longer first if the run is young, otherwise a remedy."""
+    """Gives the advice for bad samples of a run, a sentence for each problem.
+
+    If the run is young (has few steps), the advice is to train longer first; otherwise it names a remedy.
+    """
 
     def __init__(self, run, young):
         self.young, self.adviser = young, Adviser(run)
@@ -128,7 +131,13 @@ def _samples(run, advice):
 
 
 def _modes(x, name, advice):
-    """Yield the Verdicts on points x (N, 2) of the set `name`, whose modes are known."""
+    """Yield the Verdicts (results of checks) on points x (N, 2) of a set whose modes are known.
+
+    name     "ring" or "grid"
+    advice   the _Advice for bad samples
+
+    The checks: how near the points are to a mode, how many modes are drawn, and how wide they are.
+    """
     found = metrics.mode_coverage(x, *modes(name))
     says = f"{found.high_quality:.1%} of the samples lie within 3 sigma of a mode ({TRUE:.1%} of true ones)"
     yield judged("quality", found.high_quality / TRUE, GOOD, says, advice.quality)
@@ -144,9 +153,13 @@ def _modes(x, name, advice):
 
 
 def _likeness(x, real, held, advice):
-    """Yield the Verdicts on samples x (N, D), beside those on rows held (N, D); both are compared with real.
+    """Yield the Verdicts (results of checks) on samples x (N, D), compared with rows `real` of the data.
 
-    real and held   different rows of the data, N each
+    real     (N, D) rows of the data
+    held     (N, D) other rows of the data; every figure is measured for these rows, too
+    advice   the _Advice for bad samples
+
+    The checks: are samples as good as real rows, as varied, and do they cover the data?
     """
     x, real, held = (rows.astype(np.float64) for rows in (x, real, held))
     among, usual, true = (np.sqrt(radii(rows, 1)) for rows in (x, real, held))  # to the nearest other row
@@ -192,14 +205,22 @@ def _likeness(x, real, held, advice):
 
 
 def _same(x, real):
-    """(share of x whose nearest other row is in x, share of real whose nearest other row is in real)."""
+    """A pair of fractions that shows how well samples x (M, D) and rows real (N, D) can be told apart.
+
+    They are the fraction of x whose nearest other row is in x, and the fraction of real whose nearest other
+    row is in real.
+    """
     return tuple(
         float((radii(own, 1) < nearest(own, other)[1]).mean()) for own, other in ((x, real), (real, x))
     )
 
 
 def _copies(x, rows, advice):
-    """The Verdict on samples x (N, D) that are copies of training rows; `rows` (M, D) are these, or many."""
+    """The Verdict (the result of a check) on how many of the samples x (N, D) are copies of training rows.
+
+    rows     (M, D) the training rows, or many of them
+    advice   the _Advice for bad samples
+    """
     kind = np.float64 if x.shape[1] < FLAT else np.float32  # float32 would round distances in the plane to 0
     x, rows = x[:QUERIES].astype(kind), rows.astype(kind)
     true = np.empty(min(len(x), len(rows)))

@@ -53,14 +53,15 @@ class Verdict:
 
 
 def worst(verdicts):
-    """The worst level of a list of Verdicts: "ok", "look" or "bad"; "ok" if the list is empty."""
+    """The worst level of the list `verdicts`: "ok", "look" or "bad". It is "ok" if the list is empty."""
     return max((verdict.level for verdict in verdicts), key=LEVELS.index, default="ok")
 
 
 def judged(check, value, limits, says, advice=lambda: ""):
-    """Make the Verdict of the check `check` on the number `value`.
+    """Make the Verdict (the result of a check) on the number `value`. Its level comes from `limits`.
 
-    limits   the Limits that give value its level
+    check    the name of the check
+    limits   the Limits, two thresholds
     says     the meaning of value, in words
     advice   a function that returns the advice; it is called only if the level is not ok
     """

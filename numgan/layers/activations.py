@@ -23,11 +23,11 @@ from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 class Elementwise(Layer):
     """The base class of elementwise activations: y = f(x), where x and y have any shape.
 
-    A subclass defines three methods. Each gets arrays, and y = f(x):
+    A subclass defines three methods. Each gets the arrays x and y = f(x), or x alone, and returns an array:
 
-    f(x)         the function f
-    d(x, y)      its derivative f'(x)
-    dd(x, y)     its second derivative f''(x); dd = None means f'' = 0
+    f(x)       the function f
+    d(x, y)    its derivative f'(x)
+    dd(x, y)   its second derivative f''(x); dd = None means f'' = 0
 
     Raises TypeError if x is not an array of floats.
     """
@@ -35,9 +35,10 @@ class Elementwise(Layer):
     dd = None
 
     def times(self, d, x, y):
-        """The product d f'(x), elementwise.
+        """The product d f'(x), elementwise. d, x and y have one shape, and y = f(x).
 
-        d is dy, tx or tdy: the derivative passes multiply each of these arrays by f'(x).
+        d is dy, tx or tdy (a derivative or a tangent): the derivative passes multiply each of these arrays by
+        f'(x).
         """
         return d * self.d(x, y)
 
@@ -62,7 +63,7 @@ class Elementwise(Layer):
 
 
 class LeakyReLU(Elementwise):
-    """The activation y = x if x > 0 else slope x. slope is 0.2 by default, as in DCGAN.
+    """The activation y = x if x > 0 else slope x, elementwise. slope is 0.2 by default, as in DCGAN.
 
     (Radford et al. 2016, section 4.) y > 0 exactly where x > 0, so the backward pass needs only y, and the
     cache is y. The cache of the next layer usually holds the same array y, so the cache of LeakyReLU adds no
@@ -98,9 +99,10 @@ class ReLU(LeakyReLU):
 
 
 class ELU(Elementwise):
-    """The activation y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)
+    """The activation y = x if x > 0 else alpha (exp(x) - 1), elementwise.
 
-    alpha is 1 by default. Raises ValueError unless alpha is a finite number >= 0.
+    alpha is 1 by default (Clevert et al. 2016, eq. 15). Raises ValueError unless alpha is a finite number >=
+    0.
     """
 
     shown = ("alpha",)
@@ -146,11 +148,12 @@ class Sigmoid(Elementwise):
 
 
 class Softplus(Elementwise):
-    """y = log(1 + exp(b (x + s))) / b - s, computed without overflow          sharpness b = 1, shift s = 0
+    """The activation y = log(1 + exp(b (x + s))) / b - s, elementwise, computed without overflow.
 
-    y is a smooth form of max(x, -s). A larger b gives a sharper bend. Softplus(2, 1) is
-    softplus(2x + 2) / 2 - 1 (Gulrajani et al. 2017, section 5.1); the mean of its outputs stays near 0.
-    Raises ValueError unless sharpness and shift are finite and sharpness > 0.
+    b is the argument `sharpness`, 1 by default, and s the argument `shift`, 0 by default. y is a smooth form
+    of max(x, -s). A larger b gives a sharper bend. Softplus(2, 1) is softplus(2x + 2) / 2 - 1 (Gulrajani et
+    al. 2017, section 5.1); the mean of its outputs stays near 0. Raises ValueError unless sharpness and shift
+    are finite and sharpness > 0.
     """
 
     def __init__(self, sharpness=1.0, shift=0.0):
@@ -178,20 +181,20 @@ class Softplus(Elementwise):
 
 @may_underflow
 def sigmoid(x):
-    """1 / (1 + exp(-x)), elementwise. The argument of every exp is at most 0, so nothing overflows."""
+    """The function 1 / (1 + exp(-x)), elementwise. Every exp gets an argument of at most 0: no overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 @may_underflow
 def softplus(x):
-    """log(1 + exp(x)), elementwise, computed as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
+    """The function log(1 + exp(x)), elementwise. It is max(x, 0) + log1p(exp(-|x|)): no overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 class Maxout(LinearMap):
-    """y_o = max over j of x_{o, j}: the maximum of each group of entries (Goodfellow et al. 2013, section 2)
+    """The activation y_o = max over j of x_{o, j}: the maximum of each group of neighbouring entries.
 
-    x (..., O pieces)   y (..., O)
+    x (..., O pieces)   y (..., O)          (Goodfellow et al. 2013, section 2)
 
     `pieces` is the size of a group. A group is `pieces` neighbouring entries of the last axis of x. Usually
     Dense(I, O pieces) makes x from I inputs. If several entries of a group are equally large, the first one

@@ -31,7 +31,7 @@ PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backwar
 
 @dataclass(frozen=True)
 class Pass:
-    """The context of a forward pass: what the pass uses besides the parameters and x.
+    """The context of a forward pass: what the pass uses in addition to the parameters and x.
 
     Equal contexts give equal bits.
 
@@ -50,7 +50,7 @@ class Pass:
     reference: int = 0
 
     def child(self, name):
-        """The context for the child layer `name`: a new Pass with `name` appended to `path`.
+        """The context for the child layer `name` of a network: a new Pass with `name` appended to `path`.
 
         `measured` becomes the statistics of this child: {} if there are none, None if it was None. seed and
         reference do not change.
@@ -63,7 +63,7 @@ class Pass:
         )
 
     def rng(self):
-        """A new numpy Generator for the random numbers of one layer, made from the seed and the path only.
+        """Make a new numpy Generator for the random numbers of one layer, from the seed and the path only.
 
         So equal contexts draw equal numbers, and layers with different paths draw different numbers. Raises
         ValueError if the context has no seed.
@@ -106,21 +106,21 @@ class Layer:
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def parameter_shapes(self):
-        """{name: shape} of the layer's own parameters; {} by default.
+        """The shapes of the layer's own parameters: {name: shape}. By default {}.
 
         A network made only of children keeps {}: `Layout` collects the shapes of the children.
         """
         return {}
 
     def initial_values(self, rng):
-        """{name: array}: initial values of the layer's own parameters, drawn from the numpy Generator `rng`.
+        """Draw initial values of the layer's own parameters from the numpy Generator `rng`: {name: array}.
 
         By default every array is zeros.
         """
         return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
     def refreshed(self, p):
-        """{name: array}: new values of the held entries, computed from the parameters p after an update of p.
+        """The new values of the held entries, {name: array}, from the parameters p after an update of p.
 
         Held entries are stored with the weights and not trained. A held entry that is not in the result keeps
         its value. By default the result is {}.
@@ -128,7 +128,7 @@ class Layer:
         return {}
 
     def output_shape(self, shape):
-        """The shape of the output for an input of `shape`. Neither shape has the batch axis.
+        """The shape of one output sample for an input sample of `shape`, both without the batch axis.
 
         If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the output has
         the shape of the input.
@@ -136,20 +136,24 @@ class Layer:
         return shape
 
     def forward(self, p, x, context=Pass()):
-        """(y, cache): the output for the input x, and the values that the backward pass needs.
+        """Run the forward pass: (y, cache), the output for the input x, and what the backward pass needs.
 
-        p holds the layer's parameters. Raises TypeError if the class does not define this pass.
+        p         the layer's parameters, a mapping {name: array}
+        x         the input (N, ...), an array or a tuple of arrays
+        context   the Pass: random seed and measured statistics
+
+        Raises TypeError if the class does not define this pass.
         """
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dx, dp): the derivatives of the loss with respect to x and to the parameters p.
+        """Run the backward pass: (dx, dp), the derivatives of the loss with respect to x and to p.
 
-        dy         the derivative of the loss with respect to y
-        cache      the second result of `forward`. A tuple also records the shapes of the forward pass, and
-                   then a dy of another shape than y raises ValueError (see shapes.py)
-        frozen     True: dp is None, and no weight-gradient kernel runs
-        need_dx    False: dx is None
+        dy        the derivative of the loss with respect to y
+        cache     the second result of `forward`. A tuple also records the shapes of the forward pass, and
+                  then a dy of another shape than y raises ValueError (see shapes.py)
+        frozen    True: dp is None, and no weight-gradient kernel runs
+        need_dx   False: dx is None
 
         dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means
         zero. dx is also None if x holds integers, such as labels. Raises TypeError if the class does not
@@ -161,11 +165,14 @@ class Layer:
         )
 
     def tangent_forward(self, tx, cache, tp=None):
-        """(ty, tcache): the tangent of y when x moves along tx and the parameters along tp.
+        """Run the tangent of the forward pass: (ty, tcache). ty is the change of y when x and p move.
+
+        tx      the direction in which x moves
+        cache   the second result of `forward`
+        tp      the direction in which the parameters move
 
         tcache holds what `tangent_backward` needs. tx, tp and ty may be None, which means zero. The functions
-        `term` and `total` compute with such a None.
-        Raises TypeError if the class does not define this pass.
+        `term` and `total` compute with such a None. Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
@@ -173,11 +180,17 @@ class Layer:
         )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
+        """Run the tangent of the backward pass: (tdx, tdp), the changes of dx and dp when x, p and dy move.
 
-        tcache is the second result of `tangent_forward` for tx and tp. tdy, tdx and arrays in tdp or tcache
-        may be None, which means zero. As in `backward`, frozen=True makes tdp None, and need_dx=False makes
-        tdx None. Raises TypeError if the class does not define this pass.
+        dy              the derivative of the loss with respect to y
+        tdy             the direction in which dy moves
+        cache, tcache   the second results of `forward` and `tangent_forward`. x and p move along the tx and
+                        tp that `tangent_forward` got
+        frozen          True: tdp is None
+        need_dx         False: tdx is None
+
+        tdy, tdx and arrays in tdp or tcache may be None, which means zero. Raises TypeError if the class does
+        not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
@@ -185,18 +198,19 @@ class Layer:
         )
 
     def backward_keeping(self, dy, cache):
-        """(dx, dys): dx of a frozen backward pass, and an argument for a later `tangent_backward`.
+        """Run a frozen backward pass: (dx, dys). dys is an argument for a later `tangent_backward`.
 
-        Give dys to `tangent_backward` in place of dy. By default dys is dy. For a Sequential, dys also holds
-        the derivatives between its layers, so that `tangent_backward` does not compute them again.
+        dy and cache are the arguments of `backward`. Give dys to `tangent_backward` in place of dy. By
+        default dys is dy. For a Sequential, dys also holds the derivatives between its layers, so that
+        `tangent_backward` does not compute them again.
         """
         return self.backward(dy, cache, frozen=True)[0], dy
 
     def batch_statistics(self, cache):
-        """{name: array}: the batch statistics of one forward pass, read from the cache of that pass.
+        """The mean and variance of the batch in one forward pass, read from its cache: {name: array}.
 
-        BatchNorm returns its mean and variance. A network returns a nested dict {layer name: {name: array}}.
-        All other layers return {}.
+        Only BatchNorm returns statistics. A network returns a nested dict {layer name: {name: array}}. All
+        other layers return {}.
         """
         return {}
 
@@ -210,14 +224,14 @@ class Layer:
 
     @cached_property
     def layout(self):
-        """The Layout of the parameters: where each one lies in the vector that holds all parameters."""
+        """The Layout of the parameters: the place of each one in the vector that holds all parameters."""
         return Layout.of(self)
 
     @property
     def has_tangents(self):
-        """Whether this layer and all its children define the tangent passes.
+        """True if this layer and all its children define the tangent passes.
 
-        Second-order objectives, such as gradient penalties, need them.
+        Second-order objectives, such as gradient penalties, need these passes.
         """
         own = all(
             getattr(type(self), name) is not getattr(Layer, name)
@@ -226,7 +240,7 @@ class Layer:
         return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
-        """New Parameters with initial values. `rng` is a numpy Generator or a seed.
+        """Make new Parameters with initial values. `rng` is a numpy Generator or a seed.
 
         The values are drawn in float64 and then rounded to dtype. So float32 and float64 start with the same
         values, up to rounding. Raises TypeError if dtype is not a floating-point type.
@@ -243,10 +257,10 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text between the brackets of the repr, such as `3, slope=0.2`.
+        """The text of the arguments in the layer's repr, such as "3, slope=0.2".
 
-        First the value of each attribute in `shown`, then name=value for each one in `options` that is not
-        the default.
+        First comes the value of each attribute in `shown`, then name=value for each attribute in `options`
+        that does not have its default value.
         """
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():
@@ -258,11 +272,11 @@ class Layer:
         return f"{type(self).__name__}({self.arguments()})"
 
     def summary(self, shape, batch=1, dtype=np.float32):
-        """A Summary: a printable table of the output shape, parameters, bytes and flops of each layer.
+        """Make a Summary: a table for printing, with output shape, parameters, bytes and flops of each layer.
 
-        shape    the shape of one input, without the batch axis
-        batch    the number of samples for which bytes and flops are counted
-        dtype    the number format of the parameters and of all outputs
+        shape   the shape of one input, without the batch axis
+        batch   the number of samples for which bytes and flops are counted
+        dtype   the number format of the parameters and of all outputs
         """
         from .summary import Summary
 
@@ -274,11 +288,12 @@ class LinearMap(Layer):
 
     So dx = A' dy, ty = A tx and tdx = A' tdy, where A' is the transpose of A. A subclass defines
 
-    apply(x, context) -> (y, kept)        kept is what the other two methods need; the cache is (kept,)
-    transpose(dy, kept) -> dx
-    apply_to_tangent(tx, kept) -> ty      by default the y of apply(tx, None). A subclass needs its own method
-                                          if `apply` makes A anew, as Dropout draws its mask, or adds a
-                                          constant to y, as Noise does
+    apply(x, context) -> (y, kept)     the product A x. kept is a value that the other two methods need; the
+                                       cache is (kept,)
+    transpose(dy, kept) -> dx          the product A' dy
+    apply_to_tangent(tx, kept) -> ty   the product A tx; by default the y of apply(tx, None). A subclass needs
+                                       its own method if `apply` makes A anew, as Dropout draws its mask, or
+                                       adds a constant to y, as Noise does
 
     several is True for a layer whose x is a tuple of arrays; then `apply` checks the arrays. Otherwise the
     forward pass raises TypeError if x is not an array of floats.
@@ -309,12 +324,12 @@ class LinearMap(Layer):
 
 
 def each_layer(layer, p, path=(), visited=None):
-    """Yield (layer, its parameters, its path) for all layers inside `layer`, and last for `layer` itself.
+    """Yield (layer, its parameters, its path) for all layers in a network, and last for the network itself.
 
-    layer      a network, or one layer
-    p          the parameters of `layer`
-    path       the path of `layer`, a tuple of names; () for the whole network
-    visited    ids of the layers that were already yielded, for the recursive calls
+    layer     a network, or one layer
+    p         the Parameters of `layer`
+    path      the path of `layer`, a tuple of names; () for the whole network
+    visited   only for the recursion: ids of the layers that were already yielded
 
     A layer object that is used twice is yielded once, with its first path. Children come before the layer
     that is made of them.
@@ -328,18 +343,18 @@ def each_layer(layer, p, path=(), visited=None):
 
 
 def total(*terms):
-    """The sum of the terms that are not None; None if there is no such term.
+    """The sum of all `terms` that are not None; None if all are None.
 
-    A term is a tangent. None means exactly zero.
+    A term is a tangent, an array. None stands for an array of zeros.
     """
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None
 
 
 def term(f, *arguments):
-    """f(*arguments), or None if an argument is None: one term of a sum of tangents.
+    """The result f(*arguments), or None if one of the arguments is None.
 
-    None stands for a tangent that is exactly zero. f must be linear in such an argument. Then f is zero as
+    None stands for a tangent that is exactly zero. f must be linear in such an argument, so that f is zero as
     well.
     """
     return None if any(argument is None for argument in arguments) else f(*arguments)
@@ -348,16 +363,21 @@ def term(f, *arguments):
 def product_rule(f, a, b, ta, tb, *rest):
     """The tangent of f(a, b, *rest), if f is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
 
-    ta and tb are the tangents of a and b; the arguments `rest` are constants. A tangent of None means zero.
+    f      a function of arrays, such as a matrix product
+    a, b   two arrays;  ta, tb: their tangents. None means zero
+    rest   further arguments, which are constants
+
     The result is None if ta and tb are None.
     """
     return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
 
 
 def joined(tangents, shapes):
-    """Concatenate tangents along the last axis. A tangent of None becomes zeros.
+    """Concatenate a list of tangents along the last axis. A tangent of None becomes zeros.
 
-    shapes holds the shape of each tangent, for these zeros. If all tangents are None, the result is None.
+    shapes   the shape of each tangent, for these zeros
+
+    If all tangents are None, the result is None.
     """
     dtypes = [t.dtype for t in tangents if t is not None]
     if not dtypes:
@@ -380,11 +400,12 @@ def expect_floats(layer, x):
 
 
 def expect(layer, condition, expected, got, advice=""):
-    """Raise ValueError "layer: expected x ..., got ...; advice" unless the condition holds.
+    """Raise a ValueError about the input x of a layer, unless `condition` is true.
 
-    expected    the text after "expected x"
-    got         what was given: for an array or a tuple of arrays the message shows the shapes
-    advice      the text after the last semicolon; "": there is no advice
+    layer      the layer, which the message names
+    expected   the text after "expected x"
+    got        what was given: for an array or a tuple of arrays the message shows the shapes
+    advice     the end of the message; "": there is no advice
     """
     if not condition:
         got = (
@@ -396,13 +417,16 @@ def expect(layer, condition, expected, got, advice=""):
 
 
 def expect_images(layer, x):
-    """Raise ValueError unless x is a batch of images (N, H, W, C) and `layer` accepts images (H, W, C)."""
+    """Raise ValueError unless x is a batch of pictures (N, H, W, C) that `layer` accepts.
+
+    `layer.output_shape` decides whether the layer accepts pictures (H, W, C).
+    """
     expect(layer, x.ndim == 4, "(N, H, W, C)", x)
     layer.output_shape(x.shape[1:])
 
 
 def shapes_in(shape):
-    """A flat list of all shapes in `shape`, which is one shape or a (nested) tuple of shapes."""
+    """The flat list of all shapes in `shape`, which is one shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
     return [s for part in nested for s in shapes_in(part)] if nested else [shape]
 

@@ -31,15 +31,19 @@ from .initializers import fans, he
 class Bilinear(Layer):
     """The base class of Dense, Conv2d and ConvTranspose2d: y = x * W + b with a product `*` of the subclass.
 
-    `inputs` is the number of input channels, `outputs` the number of output channels and of entries of b.
-    `init` is the initialiser of W; b starts as zeros. bias=False: there is no b. A subclass defines
+    inputs    the number of input channels
+    outputs   the number of output channels, and of entries of b
+    bias      False: there is no b
+    init      the initialiser of W; b starts as zeros
 
-    weight_shape                    the shape of W
-    product(x, W, b=None)           x * W + b, or x * W if b is None
-    input_gradient(dy, W, shape)    dx; `shape` is the shape of x
-    weight_gradient(x, dy)          dW
-    check(x)                        raises ValueError if x has a wrong shape
-    transposed                      True if the last axis of W belongs to the input channels; False by default
+    A subclass defines
+
+    weight_shape                   the shape of W
+    product(x, W, b=None)          x * W + b, or x * W if b is None
+    input_gradient(dy, W, shape)   dx, the derivative of the loss with respect to x; `shape` is the shape of x
+    weight_gradient(x, dy)         dW, the derivative of the loss with respect to W
+    check(x)                       raises ValueError if x has a wrong shape
+    transposed                     True if the last axis of W belongs to the input channels; False by default
 
     Raises TypeError if x is not an array of floats with the dtype of W, ValueError if x or W has a wrong
     shape.
@@ -110,18 +114,20 @@ class Bilinear(Layer):
     def _gradients(self, dW, dy):
         """The gradient of the layer's parameters: {"W": dW, "b": db}, without "b" if the layer has no bias.
 
-        db is the sum of dy over all axes but the last. Tangents are possible too: dW or dy may be None, which
-        means zero. Then the entry "W" or "b" is None.
+        dW   the derivative of the loss with respect to W
+        dy   that with respect to the output. db is the sum of dy over all axes but the last
+
+        Tangents are possible too: dW or dy may be None, which means zero. Then the entry "W" or "b" is None.
         """
         rows = term(np.reshape, dy, (-1, self.features))
         return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
 
 class Dense(Bilinear):
-    """y = x W + b, a matrix product          x (..., I)   W (I, O)   b (O,)   y (..., O)
+    """The layer y = x W + b, a matrix product          x (..., I)   W (I, O)   b (O,)   y (..., O)
 
-    I is the number of inputs, O the number of outputs.
-    Raises ValueError unless x has two axes or more and the last one has the size I.
+    I is the number of inputs, O the number of outputs. Raises ValueError unless x has two axes or more and
+    the last one has the size I.
     """
 
     @property
@@ -129,9 +135,9 @@ class Dense(Bilinear):
         return self.inputs, self.features
 
     def _advice(self, shape):
-        """Advice for the error message about a sample of a wrong `shape`.
+        """Advice for the error message about a sample of a wrong shape, a text.
 
-        It is "add Flatten() before it" if the flattened sample would fit, otherwise "".
+        It is "add Flatten() before it" if the flattened sample of this `shape` would fit, otherwise "".
         """
         return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
 
@@ -191,7 +197,7 @@ class _Window(Bilinear):
 
 
 class Conv2d(_Window):
-    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] W[i,j,c,o] + b[o]
+    """The convolution y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] W[i,j,c,o] + b[o]
 
     x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
 
@@ -220,7 +226,7 @@ class Conv2d(_Window):
 
 
 class ConvTranspose2d(_Window):
-    """The transpose of a convolution, which enlarges an image if s > 1 (Dumoulin and Visin 2016, ch. 4)
+    """The transpose of a convolution: a layer that enlarges an image if s > 1 (Dumoulin and Visin 2016)
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
@@ -271,7 +277,7 @@ class ConvTranspose2d(_Window):
 
 
 class Reweighted(Layer):
-    """The base class of wrappers of a Dense, Conv2d or ConvTranspose2d: they replace W by a function of W.
+    """The base class of wrappers of a Dense, Conv2d or ConvTranspose2d that replace W by a function of W.
 
     A subclass, such as Spectral, defines this function and the four passes. The parameters are those of
     `layer`, the wrapped layer. Raises TypeError if `layer` is of another class.
@@ -297,8 +303,8 @@ class Reweighted(Layer):
         return self.layer.flops(shape)
 
     def _replaced(self, p, W):
-        """A dict with the entries of p that belong to the wrapped layer, but with W as the entry "W".
+        """A dict of the wrapped layer's parameters: those of p, but with W as the entry "W".
 
-        p and W are parameters, or tangents of parameters.
+        p is a mapping {name: array}. p and W are parameters, or tangents of parameters.
         """
         return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}

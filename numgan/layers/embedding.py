@@ -11,11 +11,11 @@ from .initializers import normal
 
 
 class Embedding(Layer):
-    """y = W[c]: for each label c, the row c of the table W          c (N,)   W (K, E)   y (N, E)
+    """The layer y = W[c]: for each label c, the row c of the table W          c (N,)   W (K, E)   y (N, E)
 
     K = classes, E = features. c holds integers from 0 to K - 1. dx is None: integers have no derivative.
-    Raises ValueError if c is not an array of integers, or if a label is out of range. Without this check a
-    label of -1 would use the last row of W without an error.
+    `init` is the initialiser of W. Raises ValueError if c is not an array of integers, or if a label is out
+    of range. Without this check a label of -1 would use the last row of W without an error.
     """
 
     shown = ("classes", "features")

@@ -12,14 +12,14 @@ from .initializers import fans
 
 
 class Equalized(Reweighted):
-    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with c W in place of W.
+    """A wrapper of a Dense, Conv2d or ConvTranspose2d, which is computed with c W in place of its weight W.
 
-    c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
+        c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
 
-    fan_in is the number of inputs of one output. An optimiser that normalises gradients, such as Adam,
-    changes all weights by steps of one size. All W start as N(0, 1), so these steps have the same relative
-    size in every layer. dW is c times the derivative with respect to c W, and the tangent of c W is c tW. The
-    bias is not scaled. Raises TypeError if `layer` is of another class.
+    `layer` is the wrapped layer. fan_in is the number of inputs of one output. An optimiser that normalises
+    gradients, such as Adam, changes all weights by steps of one size. All W start as N(0, 1), so these steps
+    have the same relative size in every layer. dW is c times the derivative with respect to c W, and the
+    tangent of c W is c tW. The bias is not scaled. Raises TypeError if `layer` is of another class.
     """
 
     def __init__(self, layer, gain=2**0.5):
@@ -31,7 +31,10 @@ class Equalized(Reweighted):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """c W, the scaled weight, in the dtype of W. W may also be a gradient or a tangent of W."""
+        """The product c W in the dtype of W, where c is the constant of this layer.
+
+        W is the weight, or a gradient or a tangent of the weight.
+        """
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):

@@ -23,11 +23,11 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """The plan of one layer of a Sequential: which LeakyReLU the layer's kernels compute in addition.
+    """What the kernels of one layer of a Sequential compute in addition: a neighbouring LeakyReLU or nothing.
 
-    If the layer is a LeakyReLU itself, the plan says whether a neighbour computes it. Only layers whose class
-    is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a subclass
-    never is, because the passes of a subclass may differ.
+    If the layer is a LeakyReLU itself, it says whether a neighbour computes this LeakyReLU. Only layers whose
+    class is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a
+    subclass never is, because the passes of a subclass may differ.
     """
 
     forward: dict  # additional arguments of the layer's forward pass
@@ -37,11 +37,13 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """A dict with the additional arguments of the layer's backward pass; {} if there are none.
+        """The additional arguments of the layer's backward pass, a dict; {} if there are none.
+
+        below   the cache of the layer before this layer
 
         "slope" is in the dict if this layer also computes the derivative of a LeakyReLU, "gate" only if
-        `gated`. `below` is the cache of the layer before this layer. If `gated`, that layer is the LeakyReLU,
-        and the first entry of its cache is its output, the gate.
+        `gated`. If `gated`, the layer before is the LeakyReLU, and the first entry of its cache is its
+        output, the gate.
         """
         if self.slope is None:
             return {}
@@ -49,7 +51,10 @@ class Fused:
 
 
 def plan(layers):
-    """A list with one Fused for each layer in the list `layers`, which a Sequential runs in this order."""
+    """The plan for fusing the layers of a Sequential: a list with one Fused for each layer in `layers`.
+
+    A Fused says which LeakyReLU the kernels of this layer compute in addition.
+    """
     kinds = [type(layer) for layer in layers]
 
     def fused(i):  # whether layer i is a LeakyReLU that layer i - 1 computes

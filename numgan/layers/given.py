@@ -6,16 +6,16 @@ from .base import Layer, Pass, expect
 
 
 class Given(Layer):
-    """The network x -> layer((x, y)) with a constant y: D(. | y), for penalties on grad_x D(x | y)
+    """A network of x alone, x -> layer((x, y)), made of a layer of pairs (x, y) and a constant y.
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
-    layer    a layer whose input is a pair (x, y); Given has the parameters of this layer
-    y        an array (N, ...), such as labels (N,), with one row for each sample of x
+    layer   a layer whose input is a pair (x, y); Given has the parameters of this layer
+    y       an array (N, ...), such as labels (N,), with one row for each sample of x
 
-    The passes treat x as the only input: dx is the derivative with respect to x, and the tangent of y is
-    zero. Raises ValueError if `layer` is not a layer, if y is not an array with a batch axis, or if x and y
-    differ in length.
+    It is for penalties on grad_x D(x | y). The passes treat x as the only input: dx is the derivative with
+    respect to x, and the tangent of y is zero. Raises ValueError if `layer` is not a layer, if y is not an
+    array with a batch axis, or if x and y differ in length.
     """
 
     shown = ("layer",)

@@ -26,7 +26,10 @@ def fans(shape, transposed=False):
 
 @dataclass(frozen=True)
 class normal:
-    """Initialiser: N(mean, std^2). DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4)."""
+    """Initialiser: draws a weight from N(mean, std^2).
+
+    DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4).
+    """
 
     std: float = 0.02
     mean: float = 0.0
@@ -37,7 +40,7 @@ class normal:
 
 @dataclass(frozen=True)
 class uniform:
-    """Initialiser: every entry is drawn uniformly from -limit to limit."""
+    """Initialiser: draws every entry of a weight uniformly from -limit to limit."""
 
     limit: float
 
@@ -47,7 +50,7 @@ class uniform:
 
 @dataclass(frozen=True)
 class constant:
-    """Initialiser: the same `value` in every entry."""
+    """Initialiser: gives every entry of a weight the same `value`."""
 
     value: float
 
@@ -58,13 +61,18 @@ class constant:
 def he(rng, shape, fan_in, fan_out):
     """Initialiser: normal with mean 0 and variance 2 / fan_in (He et al. 2015, eq. 10).
 
-    This keeps the variance of the activations through ReLU layers.
+    This keeps the variance of the activations through ReLU layers. It returns a float64 array of `shape`,
+    drawn with the numpy Generator rng. fan_in is the number of inputs of one output. fan_out is not used.
     """
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16).
+
+    It returns a float64 array of `shape`, drawn with the numpy Generator rng. fan_in is the number of inputs
+    of one output, fan_out that of outputs of one input.
+    """
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
 

@@ -14,9 +14,9 @@ from .initializers import normal
 
 
 class MinibatchStd(Layer):
-    """y = (x, s): appends a channel with the mean standard deviation s of the samples in a group.
+    """A layer that appends a channel s to x: y = (x, s). s measures the variety of the samples in a group.
 
-    s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
+        s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
 
     j runs over all entries of a sample. var_j is the variance of entry j over the samples of the group. So
     each group has one number s, and s is the last channel at all positions of all samples of the group
@@ -35,19 +35,19 @@ class MinibatchStd(Layer):
         return *shape[:-1], shape[-1] + 1
 
     def _groups(self, x):
-        """x (N, ...) reshaped to (number of groups, samples in a group, entries of a sample)."""
+        """Reshape x (N, ...) to (number of groups, samples in a group, entries of a sample)."""
         return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
 
     def _appended(self, x, s):
-        """y = (x, s) from x (N, ..., C) and s (number of groups,).
+        """Append the numbers s as a channel to x: (N, ..., C) becomes (N, ..., C + 1).
 
-        Every position of a sample gets the number s of the sample's group as one more channel.
+        s has the shape (number of groups,). Every position of a sample gets the number of the sample's group.
         """
         column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative with respect to s, as an array (number of groups, 1, 1).
+        """The derivative of the loss with respect to s, the appended number of each group: (groups, 1, 1).
 
         d is dy (N, ..., C + 1) or its tangent. For each group, the result is the sum of d over all copies of
         s in y.
@@ -70,7 +70,10 @@ class MinibatchStd(Layer):
 
     @staticmethod
     def _per_entry(d, std):
-        """d / (n std), where n is the number of entries in a group: samples times entries of a sample.
+        """The quotient d / (n std), where n is the number of entries in a group of samples.
+
+        d     (groups, samples in a group, entries of a sample)
+        std   (groups, 1, entries of a sample), the standard deviations of the entries
 
         With d = x - mean, the result is the derivative of s with respect to x. The tangent pass uses the same
         division.
@@ -109,14 +112,14 @@ class MinibatchStd(Layer):
 
 
 def _differences(column):
-    """The matrix (N, N) of all differences M_n - M_m, from one column M (N,)."""
+    """The matrix (N, N) of all differences M_n - M_m between the entries of the vector `column`, M (N,)."""
     return column[:, None] - column
 
 
 class MinibatchDiscrimination(Layer):
-    """y = (x, o): appends B features o_nb that measure how close sample n is to the others of its batch.
+    """A layer that appends B features o to x: y = (x, o). o_nb says how near sample n is to other samples.
 
-    M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
+        M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
 
     x (N, A)   T (A, B C)   M (N, B C), for each sample B vectors of C numbers   o (N, B)   y (N, A + B)
 
@@ -148,7 +151,7 @@ class MinibatchDiscrimination(Layer):
         return 2 * self.inputs * self.features * self.columns
 
     def _columns(self, M):
-        """M (N, B C) as an array (B, C, N), whose last axis holds the numbers of all samples side by side.
+        """Rearrange M (N, B C) to (B, C, N): the last axis holds the numbers of all N samples side by side.
 
         So the N x N differences of one column fit into the cache of a CPU core.
         """
@@ -157,9 +160,9 @@ class MinibatchDiscrimination(Layer):
     def _weighted(self, near, dy):
         """The array Q (B, N, N) with Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
 
-        near_bnm = exp(-sum_c |M_nbc - M_mbc|), and do, the derivative with respect to o, is the last B
-        columns of dy. near_bnm is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and
-        o_mb are added.
+        near_bnm = exp(-sum_c |M_nbc - M_mbc|) says how near samples n and m are. do, the derivative with
+        respect to the features o, is the last B columns of dy. near_bnm is a term of o_nb and of o_mb, so the
+        derivatives with respect to o_nb and o_mb are added.
         """
         do = dy[:, self.inputs :].T
         return near * (do[:, :, None] + do[:, None])

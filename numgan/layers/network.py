@@ -15,7 +15,7 @@ from .shapes import shape_of
 
 
 class Network(Layer):
-    """The base class of all networks: a layer made of other layers, `children` {name: layer}.
+    """The base class of all networks: a network is a layer made of other layers, `children` {name: layer}.
 
     Network(a, b, ...) names the children "0", "1", ... Raises TypeError if a child is not a layer.
     """
@@ -32,21 +32,25 @@ class Network(Layer):
         self.children = children
 
     def _enter(self, name, p, x, context, **fused):
-        """(y, cache): run the forward pass of the child `name`, with this child's parameters and context.
+        """Run the forward pass of the child `name` of this network: (y, cache).
 
-        p and context are those of the network. `fused` are additional arguments of the pass (see fusing.py).
+        p, context   the Parameters and the context of the network; the child gets its own part of both
+        x            the input of the child
+        fused        additional arguments of the pass (see fusing.py)
         """
         return self.children[name].forward(p.child(name), x, context.child(name), **fused)
 
     def _enter_tangent(self, name, tx, cache, tp):
-        """(ty, tcache): run the tangent_forward pass of the child `name`.
+        """Run the tangent_forward pass of the child `name` of this network: (ty, tcache).
 
-        tx and cache are those of the child. tp is the tangent of the network's parameters; None means zero.
+        tx      the direction in which the child's input moves
+        cache   the cache of the child's forward pass
+        tp      the tangent of the network's parameters; None means zero
         """
         return self.children[name].tangent_forward(tx, cache, None if tp is None else tp.child(name))
 
     def parts(self, shape):
-        """Yield (name, child, input shape of the child) for each child.
+        """Yield (name, child, input shape of the child) for each child of the network.
 
         `shape` is the input shape of the network. By default each child gets the network's input. No shape
         has the batch axis.
@@ -58,10 +62,11 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """The gradient of this network, in the form of its parameters; None if frozen.
+        """Gather the gradients of the children into one gradient of this network, a Gradient; None if frozen.
 
         parts    pairs (name, gradient) of the children; a gradient of None means zero
-        dy       its first array gives the dtype of the gradient
+        dy       an array or a tuple of arrays; the first array gives the dtype of the gradient
+        frozen   True: no gradient is needed
         """
         return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
@@ -78,7 +83,7 @@ class Network(Layer):
 
 
 class Sequential(Network):
-    """y = f_k(... f_1(x)): the layers f_1, ..., f_k, one after another. Sequential() is the identity.
+    """A network y = f_k(... f_1(x)): the layers f_1, ..., f_k in turn. Sequential() is the identity.
 
     `net[i]` is a layer. `net[:i]` and `net[i:]` are networks of some of these layers. Their layers keep the
     names that they have in `net`, so both use the parameters of `net`.
@@ -91,7 +96,7 @@ class Sequential(Network):
     _planned = None, None
 
     def _plan(self):
-        """A list with one Fused for each layer: which layers are fused (see fusing.py).
+        """The list with one Fused for each layer: it says which layers are fused (see fusing.py).
 
         The list is stored in this object. It is made again after a layer was replaced.
         """
@@ -133,10 +138,11 @@ class Sequential(Network):
         return x, tuple(caches)
 
     def _downwards(self, need_dx):
-        """Yield (index, name, layer, whether its dx is needed) from the last layer to the first.
+        """Yield (index, name, layer, whether its dx is needed) for all layers, from the last to the first.
 
-        If need_dx is False, the loop ends after the first layer that has parameters: the dx of this layer is
-        not needed. Nothing is yielded if no layer has parameters.
+        need_dx   False: the dx of the network is not needed. Then the loop ends after the first layer that
+                  has parameters, and the dx of this layer is not needed. Nothing is yielded if no layer has
+                  parameters
         """
         layers = list(self.children.items())
         trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]
@@ -145,9 +151,12 @@ class Sequential(Network):
             yield i, *layers[i], need_dx or i > first
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dx, dp) by the chain rule: the dx of each layer is the dy of the layer before it.
+        """Run the backward pass by the chain rule: (dx, dp). A layer's dx is the dy of the layer before.
 
-        frozen=True makes dp None, and need_dx=False makes dx None.
+        dy        the derivative of the loss with respect to the output
+        cache     the second result of `forward`
+        frozen    True: dp is None
+        need_dx   False: dx is None
         """
         parts, like = [], dy
         steps = self._plan()
@@ -165,10 +174,10 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between layers.
+        """Run a frozen backward pass: (dx, dys). dys is a KeptBackward: the derivatives between layers.
 
-        Give dys to `tangent_backward` in place of dy. Then that pass does not compute these derivatives
-        again.
+        dy and cache are the arguments of `backward`. Give dys to `tangent_backward` in place of dy. Then that
+        pass does not compute these derivatives again.
         """
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
@@ -190,21 +199,20 @@ class Sequential(Network):
 class KeptBackward(tuple):
     """A tuple of all derivatives that one backward pass through a Sequential of k layers computes.
 
-    Entry i, for i = 0..k-1, is the dx of layer i, so entry 0 is the dx of the network. Entry k is the dy of
-    the network.
+    Entry i, for i = 0..k-1, is the derivative of the loss with respect to the input of layer i, so entry 0 is
+    the dx of the network. Entry k is the dy of the network.
     """
 
     @property
     def shape(self):
-        """The shape of the network's dy."""
+        """The shape of the dy of the network, which is the last entry of this tuple."""
         return shape_of(self[-1])
 
 
 def _first_array(arrays):
     """The first array in `arrays`, which is an array, None, or a (nested) tuple of arrays and None.
 
-    The result is None if there is no array. The gradient of a network gets the dtype of the first array in
-    dy.
+    The result is None if there is no array.
     """
     if not isinstance(arrays, tuple):
         return arrays
@@ -212,13 +220,13 @@ def _first_array(arrays):
 
 
 def _unzipped(pairs):
-    """The two tuples (a_1, a_2, ...) and (b_1, b_2, ...), from pairs (a_1, b_1), (a_2, b_2), ..."""
+    """Convert pairs (a_1, b_1), (a_2, b_2), ... to two tuples (a_1, a_2, ...) and (b_1, b_2, ...)."""
     pairs = list(pairs)
     return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
 
 class Parallel(Network):
-    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
+    """A network (x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, as image and label.
 
     The input, the output and their derivatives are tuples of k arrays. Raises ValueError unless x is a tuple
     of k arrays.
@@ -241,11 +249,11 @@ class Parallel(Network):
         return _unzipped(self._enter(name, p, part, context) for name, part in zip(self.children, x))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
+        """Run the backward pass of every child: (dxs, dp). dxs is the tuple of derivatives for x_1, ..., x_k.
 
         dy is a tuple with one derivative for each output. It is None for an output that the loss does not
-        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero.
-        frozen=True makes dp None, and need_dx=False makes dxs None.
+        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero. cache is
+        the second result of `forward`. frozen=True makes dp None, and need_dx=False makes dxs None.
         """
         dxs, dps = _unzipped(
             (None, None) if d is None else child.backward(d, part, frozen, need_dx)
@@ -269,7 +277,7 @@ class Parallel(Network):
 
 
 class Residual(Parallel):
-    """y = f(x) + s(x): the layer f is `body`, s is `shortcut` (He et al. 2016, eq. 1)
+    """A network y = f(x) + s(x): the layer f is `body`, the layer s is `shortcut` (He et al. 2016, eq. 1)
 
     shortcut = None means the identity. x has any shape; f(x), s(x) and y have one shape. The passes are those
     of Parallel(f, s) on (x, x), followed by a sum. Raises ValueError if f(x) and s(x) differ in shape.
@@ -308,11 +316,11 @@ class Residual(Parallel):
 
 
 class Skip(Network):
-    """y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015, figure 1)
+    """A network y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015)
 
     x (..., C)   f(x) (..., F)   y (..., C + F)   f is the layer `body`
 
-    Raises ValueError if x and f(x) differ in an axis other than the last.
+    (Figure 1 of the paper.) Raises ValueError if x and f(x) differ in an axis other than the last.
     """
 
     def __init__(self, body):
@@ -335,7 +343,7 @@ class Skip(Network):
 
     @staticmethod
     def _split(dy, shape):
-        """(dy for the channels of x, dy for the channels of f(x)): dy split along its last axis.
+        """Split dy along its last axis: (dy for the channels of x, dy for the channels of f(x)).
 
         `shape` is the shape of x.
         """
@@ -364,7 +372,7 @@ class Skip(Network):
 
 
 class Condition(Network):
-    """(h, c) -> (f(concat(h, c)), c): the layer f gets the condition c as an additional input
+    """A network (h, c) -> (f(concat(h, c)), c): the layer f gets the condition c as an additional input.
 
     h (N, ..., H)   c (N, C)   concat(h, c) (N, ..., H + C): every position of h gets the same c
 
@@ -397,17 +405,21 @@ class Condition(Network):
 
     @staticmethod
     def _repeated(c, shape):
-        """c (N, C), repeated for each position of an h of the given `shape`: (N, ..., C)."""
+        """Repeat c (N, C) for each position of an array h of the given `shape`. The result is (N, ..., C)."""
         n, *between, _ = shape
         return np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))
 
     @staticmethod
     def _part(dx, dc, shape):
-        """(dh, dc_total) from dx, the derivative with respect to concat(h, c). `shape` is that of h.
+        """Split dx, the derivative with respect to concat(h, c), into (dh, dc_total).
 
-        dh holds the channels of dx that belong to h. dc_total is the sum of the other channels over all
-        positions, plus the argument dc, the derivative with respect to the output c. None means zero, also as
-        a result.
+        dh         the channels of dx that belong to h
+        dc_total   the derivative with respect to c: the sum of the other channels over all positions, plus dc
+
+        dc      the derivative with respect to the output c
+        shape   the shape of h
+
+        None means zero, also as a result.
         """
         if dx is None:
             return None, dc

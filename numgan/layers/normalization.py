@@ -40,9 +40,10 @@ from .initializers import constant
 class Normalization(Layer):
     """The base class of all normalisations: it holds the number of channels C, eps, and gain and bias.
 
-    x and y are (N, ..., C), gain and bias (C,). eps is added to the variance. `init` is the initialiser of
-    gain; bias starts as zeros. A subclass with affine = False has no gain and no bias. Raises TypeError if x
-    is not an array of floats, ValueError if x has a wrong shape.
+    x and y are (N, ..., C), gain and bias (C,), with y = gain xhat + bias for the normalised values xhat. eps
+    is added to the variance. `init` is the initialiser of gain; bias starts as zeros. A subclass with affine
+    = False has no gain and no bias. Raises TypeError if x is not an array of floats, ValueError if x has a
+    wrong shape.
     """
 
     shown = ("channels",)
@@ -75,9 +76,10 @@ class Normalization(Layer):
         return None if x is None else x.reshape(-1, self.channels)
 
     def _gradients(self, dgain, dbias):
-        """The gradient {"gain": (C,), "bias": (C,)}: the sums of dgain and dbias over all axes but the last.
+        """The gradient of gain and bias: {"gain": (C,), "bias": (C,)}. {} for a layer without them.
 
-        dgain and dbias have the shape of x. None means zero and stays None. The result is {} if not `affine`.
+        dgain, dbias   arrays (N, ..., C), which are summed over all axes but the last. None means zero and
+                       stays None
         """
         if not self.affine:
             return {}
@@ -87,19 +89,24 @@ class Normalization(Layer):
         }
 
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
-        """The tangent of the gradient: {"gain": tdgain, "bias": tdbias}, or {} if not `affine`.
+        """The tangent of the gradient of gain and bias: {"gain": tdgain, "bias": tdbias}.
 
-        The formulas are those of the module. dy and xhat are arrays of one shape. Their tangents tdy and
-        txhat may be None, which means zero; then an entry of the result may be None too.
+            tdgain = sum (tdy xhat + dy txhat)          tdbias = sum tdy
+
+        dy, tdy       the derivative of the loss with respect to y, and its tangent
+        xhat, txhat   the normalised values, and their tangent
+
+        tdy and txhat may be None, which means zero; then an entry of the result may be None too.
         """
         return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
 
 class SampleNorm(Normalization):
-    """The base class of normalisations within each sample: the module's formulas in NumPy.
+    """The base class of normalisations within each sample, in NumPy: y = gain (x - mean) r + bias.
 
-    A subclass defines `axes(x)`, the axes that the means are taken over. With centred = False, the layer does
-    not subtract the mean. The forward pass raises ValueError if a mean would be taken over no values.
+    r = 1 / sqrt(variance + eps). A subclass defines `axes(x)`, the axes over which mean and variance are
+    taken. With centred = False, the mean is replaced by 0. The forward pass raises ValueError if a mean would
+    be taken over no values.
     """
 
     centred = True
@@ -112,9 +119,10 @@ class SampleNorm(Normalization):
         return np.ascontiguousarray(x).mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
-        """P(d), the operator of the module, for d and xhat of one shape.
+        """P(d) = r (d - mean d - xhat mean(d xhat)): the derivative of xhat with respect to x, applied to d.
 
-        If `centred` is False, the term mean d is left out.
+        d and xhat have one shape; xhat are the normalised values, and r = 1 / sqrt(variance + eps). If
+        `centred` is False, the term mean d is left out.
         """
         centre = self._mean(d) if self.centred else 0
         return (d - centre - xhat * self._mean(d * xhat)) * r
@@ -167,10 +175,11 @@ class SampleNorm(Normalization):
 
 
 class Cache(NamedTuple):
-    """The cache of BatchNorm: x (N, ..., C), the mean and variance that x was normalised with, and more.
+    """What a forward pass of BatchNorm stores for the backward pass: x, its mean and variance, and more.
 
-    The arrays mean, r, gain, bias and variance have the shape (C,). r = 1 / sqrt(variance + eps). measured is
-    True if mean and variance are measured constants, False if they are the mean and variance of x.
+    x is (N, ..., C). The arrays mean, r, gain, bias and variance have the shape (C,). r = 1 / sqrt(variance +
+    eps). measured is True if mean and variance are measured constants, False if they are the mean and
+    variance of x.
     """
 
     x: np.ndarray
@@ -183,13 +192,13 @@ class Cache(NamedTuple):
 
 
 class BatchNorm(Normalization):
-    """The normalisation of the module, with means over all axes but the last. It runs on kernels.
+    """The layer y = gain (x - mean) / sqrt(variance + eps) + bias, with mean and variance of each channel.
 
-    x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
+    x (N, ..., C)   gain, bias, mean, variance (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
 
-    By default the mean and variance are those of the batch x. For sampling, `context` can hold measured
-    statistics (see `measure`), which are then used as mean and variance. They are constants, so P(d) = r d. A
-    forward pass never changes measured statistics.
+    It runs on kernels. By default mean and variance are those of the batch x, over all axes but the last. For
+    sampling, `context` can hold measured statistics (see `measure`), which are then used as mean and
+    variance. They are constants. A forward pass never changes measured statistics.
 
     `forward` and `backward` have one argument more, `slope`: the slope of a LeakyReLU after this layer. Then
     y is the output of this LeakyReLU, and dy is the derivative with respect to this output. slope = 1: no
@@ -203,11 +212,11 @@ class BatchNorm(Normalization):
     mixes_samples = True
 
     def _moments(self, x, context):
-        """(mean (C,), variance (C,), measured): the statistics that the forward pass normalises x with.
+        """The statistics with which the forward pass normalises x: (mean (C,), variance (C,), measured).
 
-        measured is True if mean and variance are the measured statistics of the context, False if they are
-        the mean and variance of x. Raises ValueError if the mean and variance of x are needed and a channel
-        has fewer than two values, or if the measured statistics do not fit this layer.
+        measured is True if they are the measured statistics of the context, False if they are the mean and
+        variance of x. Raises ValueError if the mean and variance of x are needed and a channel has fewer than
+        two values, or if the measured statistics do not fit this layer.
         """
         if context.measured is None:
             expect(
@@ -228,7 +237,11 @@ class BatchNorm(Normalization):
         return measured["mean"].astype(x.dtype), measured["variance"].astype(x.dtype), True
 
     def _operator(self, d, xhat, cache):
-        """P(d), the operator of the module, for d and xhat (P, C). With measured statistics P(d) = r d."""
+        """P(d) = r (d - mean d - xhat mean(d xhat)): the derivative of xhat with respect to x, applied to d.
+
+        d and xhat are (P, C): P samples and positions, C channels. xhat are the normalised values. cache is
+        the Cache of the forward pass; with measured statistics P(d) = r d.
+        """
         if cache.measured:
             return _scaled(d, cache.r)
         zero = np.zeros_like(cache.r)
@@ -273,7 +286,9 @@ class BatchNorm(Normalization):
         tgain = None
         if tp is not None:
             tgain = tp["gain"]
-            ty = total(ty, kernels.normalize(xhat, np.zeros_like(tgain), tgain, tp["bias"]))
+            ty = total(
+                ty, kernels.normalize(xhat, np.zeros_like(tgain), tgain, tp["bias"])
+            )  # xhat tgain + tbias
         return term(np.reshape, ty, cache.x.shape), (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
@@ -301,7 +316,7 @@ class BatchNorm(Normalization):
 
 
 def _scaled(x, factor):
-    """x with channel c multiplied by factor[c]          x (P, C)   factor (C,)   result (P, C)"""
+    """Multiply each channel of x by a number of its own          x (P, C)   factor (C,)   result (P, C)"""
     zero = np.zeros_like(factor)
     return kernels.normalize(x, zero, factor, zero)
 
@@ -312,11 +327,12 @@ def _mean_product(one, two):
 
 
 class InstanceNorm(SampleNorm):
-    """The normalisation of the module, with means over the pixels of each channel of each image
+    """The layer y = gain (x - mean) / sqrt(variance + eps) + bias, for each channel of each image.
 
     x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
 
-    Raises ValueError unless x is (N, H, W, C) with H W >= 2: a single pixel equals its mean.
+    Mean and variance are over the pixels of one channel of one image. Raises ValueError unless x is (N, H, W,
+    C) with H W >= 2: a single pixel equals its mean.
     """
 
     def _check(self, x):
@@ -332,11 +348,12 @@ class InstanceNorm(SampleNorm):
 
 
 class LayerNorm(SampleNorm):
-    """The normalisation of the module, with means over all entries of each sample
+    """The layer y = gain (x - mean) / sqrt(variance + eps) + bias, with mean and variance of each sample.
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
 
-    Raises ValueError unless x has two axes or more, the last one has the size C, and samples have entries.
+    Mean and variance are over all entries of a sample. Raises ValueError unless x has two axes or more, the
+    last one has the size C, and samples have entries.
     """
 
     def axes(self, x):
@@ -344,12 +361,12 @@ class LayerNorm(SampleNorm):
 
 
 class PixelNorm(SampleNorm):
-    """y = x / sqrt(mean over channels of x^2 + eps), at each position of each sample
+    """The layer y = x / sqrt(mean over channels of x^2 + eps), at each position of each sample.
 
     x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
 
-    This is the normalisation of the module with 0 in place of the mean, gain 1 and bias 0.
-    Raises ValueError if x has fewer than two axes, or no channels.
+    It is a normalisation with 0 in place of the mean, gain 1 and bias 0. Raises ValueError if x has fewer
+    than two axes, or no channels.
     """
 
     affine = centred = False
@@ -368,18 +385,19 @@ class PixelNorm(SampleNorm):
 
 @may_underflow
 def measure(net, p, inputs, seed=None):
-    """Measure the mean and variance of the input of every BatchNorm of `net`, over a list of batches.
+    """Measure the mean and variance of the input of every BatchNorm of a network, over a list of batches.
 
-    p         the parameters of net
-    inputs    the batches, of one size; net runs a forward pass for each batch
-    seed      the seed of the forward passes; None: without random numbers
+    net      the network
+    p        its parameters
+    inputs   the batches, of one size; net runs a forward pass for each batch
+    seed     the seed of the forward passes; None: without random numbers
 
     Returns {layer name: {"mean": (C,), "variance": (C,)}}, nested as the network is, for
     `Pass(measured=...)`. If net is a BatchNorm itself, it returns the inner dict; {} if net has no BatchNorm
     or inputs is empty.
 
-    mean        the mean of the batch means
-    variance    the mean of (batch variance + batch mean^2) over the batches, minus mean^2
+    mean       the mean of the batch means
+    variance   the mean of (batch variance + batch mean^2) over the batches, minus mean^2
 
     With measured statistics, the output for a sample does not depend on the other samples of its batch.
     """
@@ -387,7 +405,7 @@ def measure(net, p, inputs, seed=None):
 
 
 def pooled(trees):
-    """Pool the statistics of several batches into one dict, by the formulas of `measure`.
+    """Combine the BatchNorm statistics of several batches into one dict, by the formulas of `measure`.
 
     trees is a list with one dict {layer name: {name: array}} for each batch, which `Layer.batch_statistics`
     returned. The result has the same form. An empty list gives {}.

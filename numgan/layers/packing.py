@@ -8,7 +8,7 @@ from .shaping import Move
 
 
 class Pack(Move):
-    """x (m N, ..., C) -> y (N, ..., m C): each group of m consecutive samples becomes one sample of y.
+    """A layer that joins m consecutive samples into one: x (m N, ..., C) -> y (N, ..., m C).
 
     The m samples are concatenated along the last axis: row i of y holds the samples m i to m i + m - 1. Pack
     is the first layer of a D that judges m samples at once (Lin et al. 2018, section 3). Only the layer after

@@ -53,10 +53,10 @@ class _Pool(LinearMap):
 
 
 class MaxPool2d(_Pool):
-    """y = max over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
+    """The layer y = max over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO
-    likewise. If several entries of a window are equally large, the first one counts as the maximum. The
+    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the
+    same way. If several entries of a window are equally large, the first one counts as the maximum. The
     padding is never the maximum.
 
     Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C) or the window is
@@ -80,18 +80,18 @@ class MaxPool2d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """y = mean over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
+    """The layer y = mean over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    The padding counts: its zeros are part of the mean. HO and WO are as in MaxPool2d. Raises TypeError if x
-    is not an array of floats; ValueError if x is not (N, H, W, C) or the window is larger than the padded
-    image.
+    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO in the
+    same way. The zeros of the padding are part of the mean. Raises TypeError if x is not an array of floats;
+    ValueError if x is not (N, H, W, C) or the window is larger than the padded image.
     """
 
     def _taps(self, padded):
-        """Yield one view of the image `padded` for each position in the window, with the shape of the output.
+        """Yield one view of the pictures `padded` for each position (i, j) in the window.
 
-        The view for position (i, j) holds the pixel (i, j) of every window. Writing to a view writes to
-        `padded`.
+        padded is (N, H, W, C), with its border. The view has the shape of the output and holds the pixel (i,
+        j) of every window. Writing to a view writes to `padded`.
         """
         s, t = self.stride
         windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]

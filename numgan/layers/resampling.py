@@ -7,14 +7,14 @@ from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
-    """Enlarge an image by the factor f          x (N, H, W, C)   y (N, H f, W f, C)
+    """A layer that enlarges an image by the factor f          x (N, H, W, C)   y (N, H f, W f, C)
 
     f is the argument `factor`, an integer or a pair (vertical, horizontal). The argument `mode` is
 
-    "nearest"     each pixel is repeated
-    "bilinear"    y[i] = (1 - t) x[k] + t x[k + 1] along each axis, with k + t = (i + 1/2) / f - 1/2, where k
-                  is an integer and 0 <= t < 1. k + t is clipped to the image. Pixel centres keep their
-                  positions, as with align_corners=False in other libraries
+    "nearest"    each pixel is repeated
+    "bilinear"   y[i] = (1 - t) x[k] + t x[k + 1] along each axis, with k + t = (i + 1/2) / f - 1/2, where k
+                 is an integer and 0 <= t < 1. k + t is clipped to the image. Pixel centres keep their
+                 positions, as with align_corners=False in other libraries
 
     Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C), if f is below 1, or
     for another mode.
@@ -48,11 +48,15 @@ class Upsample(LinearMap):
         return self._squeeze(self._squeeze(dy, 2), 1)
 
     def _weights(self, axis, size, dtype):
-        """(low, high, t) for the bilinear mode: y = (1 - t) x[low] + t x[high] along `axis`.
+        """The indices and weights (low, high, t) with which the bilinear mode enlarges x along `axis`.
 
-        size is the number of positions of x along `axis`. For each position of y, low and high hold the
-        indices of the two neighbouring positions of x, and t holds the weight of high. t is shaped to
-        multiply along `axis`.
+            y = (1 - t) x[low] + t x[high]
+
+        size    the number of positions of x along `axis`
+        dtype   the dtype of t
+
+        For each position of y, low and high hold the indices of the two neighbouring positions of x, and t
+        holds the weight of high. t is shaped to multiply along `axis`.
         """
         place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
         place = place.clip(0, size - 1)
@@ -76,12 +80,12 @@ class Upsample(LinearMap):
 
 
 class PixelShuffle(LinearMap):
-    """Move channels to pixels: the image becomes f times larger and has f f times fewer channels.
+    """A layer that moves channels to pixels: the image is f times larger, with f f times fewer channels.
 
     x (N, H, W, C f f)   y (N, H f, W f, C)   f = factor   (Shi et al. 2016, section 3.2)
 
-    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels in other libraries.
-    Raises TypeError if x is not an array of floats, ValueError unless x is (N, H, W, a multiple of f f).
+    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels in other libraries. Raises
+    TypeError if x is not an array of floats, ValueError unless x is (N, H, W, a multiple of f f).
     """
 
     shown = ("factor",)

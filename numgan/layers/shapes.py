@@ -10,15 +10,16 @@ from functools import wraps
 
 @cached
 def _recording(kind):
-    """A subclass of `kind`, a class of tuples. Its objects are caches that record the shapes of their pass.
+    """Make a subclass of `kind`, a class of tuples, whose objects are caches that record shapes.
 
-    recorded   (the layer whose forward pass made the cache, the shape of x, the shape of y)
+    The attribute `recorded` of a cache is (the layer whose forward pass made it, the shape of x, the shape of
+    y).
     """
     return type(kind.__name__, (kind,), {"recorded": None})
 
 
 def shape_of(arrays):
-    """The shape of an array. A tuple of shapes for a tuple of arrays. None for None.
+    """The shape of an array; for a (nested) tuple of arrays a tuple of shapes; None for None.
 
     For anything else it is the name of its type, for a message.
     """
@@ -31,7 +32,10 @@ def shape_of(arrays):
 
 
 def _fits(shape, wanted):
-    """Whether two shapes are equal. A shape of None fits every shape, because such a derivative is zero."""
+    """Whether two shapes are equal, where a `shape` of None fits every shape: such a derivative is zero.
+
+    shape, wanted   a shape, or a (nested) tuple of shapes for a tuple of arrays
+    """
     if shape is None or shape == wanted:
         return True
     tuples = isinstance(shape, tuple) and isinstance(wanted, tuple) and len(shape) == len(wanted)
@@ -92,7 +96,13 @@ def shape_checked(method):
 
 
 def _other_shape(layer, name, argument, expected, like, shape):
-    """The ValueError about an argument of the pass `name`: it must have the shape of `like`, "x" or "y"."""
+    """Make the ValueError about an argument of a pass that has the wrong shape. The caller raises it.
+
+    layer, name       the layer, and the name of the pass
+    argument          the name of the argument, such as "dy"
+    expected, shape   the right shape and the shape that was given
+    like              the array with the right shape, "x" or "y"
+    """
     layer = type(layer).__name__ if layer.children else repr(layer)
     return ValueError(
         f"{layer}.{name}: expected {argument} of shape {expected}, the shape of {like}, got {shape}; "

@@ -18,7 +18,7 @@ class Move(LinearMap):
 
 
 class Reshape(Move):
-    """x (N, ...) -> y (N, *shape): the entries of each sample in the same order, in another shape
+    """A layer x (N, ...) -> y (N, *shape): the entries of each sample in the same order, in another shape.
 
     The shape is given as Reshape(8, 8, 1) or Reshape((8, 8, 1)). One size may be -1: it is computed from the
     other sizes. Raises ValueError if x and y would differ in the number of entries, for more than one -1, or
@@ -52,7 +52,7 @@ class Reshape(Move):
 
 
 class Flatten(Reshape):
-    """x (N, ...) -> y (N, F): all F entries of a sample in one row
+    """A layer x (N, ...) -> y (N, F): all F entries of a sample in one row.
 
     An image (H, W, C) is flattened row by row, with the channels of a pixel next to each other. Libraries
     that store images as (C, H, W) have another order of entries, so the W of a Dense after Flatten has its
@@ -98,12 +98,12 @@ class _Border(Move):
 
 
 class Pad(_Border):
-    """Add a border to an image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
+    """A layer that adds a border: y (N, H + top + bottom, W + left + right, C) from x (N, H, W, C), images.
 
     border is (top, bottom, left, right) in pixels, or one integer for all four. The argument `mode` is
 
-    "zero"       the border is zeros
-    "reflect"    the border is the image, mirrored at its edge; the edge itself is not repeated
+    "zero"      the border is zeros
+    "reflect"   the border is the image, mirrored at its edge; the edge itself is not repeated
 
     Raises ValueError if a reflected border is not smaller than the image, for another mode, or if x is not
     (N, H, W, C).
@@ -138,11 +138,13 @@ class Pad(_Border):
 
     @staticmethod
     def _fold(dy, axis, before, after):
-        """The derivative with respect to the image before it was mirrored along `axis`, from dy.
+        """Undo the mirroring of an image along one axis in a derivative: dy -> dx with fewer rows there.
 
-        dy is the derivative with respect to the image with its mirrored rows. There are `before` such rows at
-        its start and `after` at its end. The derivative of each mirrored row is added to that of the row it
-        copies.
+        dy              the derivative with respect to the image with its mirrored rows
+        before, after   the numbers of mirrored rows at its start and at its end
+
+        The result is the derivative with respect to the image before it was mirrored: the derivative of each
+        mirrored row is added to that of the row it copies.
         """
         dy = np.moveaxis(dy, axis, 0)
         dx = dy[before : len(dy) - after].copy()
@@ -155,10 +157,10 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """Cut a border off an image          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
+    """A layer that cuts off a border: y (N, H - top - bottom, W - left - right, C) from x (N, H, W, C).
 
-    border is (top, bottom, left, right) in pixels, or one integer for all four.
-    Raises ValueError if no pixel would be left, or if x is not (N, H, W, C).
+    border is (top, bottom, left, right) in pixels, or one integer for all four. Raises ValueError if no pixel
+    would be left, or if x is not (N, H, W, C).
     """
 
     def output_shape(self, shape):
@@ -175,7 +177,7 @@ class Crop(_Border):
 
 
 class Concat(Move):
-    """(a, b, ...) -> y: concatenate a tuple of arrays along the last axis
+    """A layer (a, b, ...) -> y that concatenates a tuple of arrays along the last axis.
 
     a (..., A)   b (..., B)   y (..., A + B + ...)
 
@@ -214,7 +216,7 @@ class Concat(Move):
 
 
 class Pick(Move):
-    """(a, b, ...) -> the array at index `place` of the tuple, of any shape
+    """A layer (a, b, ...) -> the array at index `place` of the tuple, of any shape.
 
     At the end of a network of Condition layers, whose output is a pair (h, c), Pick(0) removes the condition
     c. The derivative with respect to each other array of the tuple is None, which means zero. Raises

@@ -11,14 +11,15 @@ START = 30  # power iterations before the first step; afterwards one for each up
 
 
 class Spectral(Reweighted):
-    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with W / sigma in place of W.
+    """A wrapper of a Dense, Conv2d or ConvTranspose2d, which is computed with W / sigma in place of its W.
 
-    sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
+        sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-    In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is (outputs,). Power iteration
-    makes u and v estimates of the first singular vectors of W, so sigma estimates the largest singular value.
-    u and v are held entries: stored with the weights and constant in every pass. `power_step` improves them
-    after each update. With G, the derivative of the loss with respect to W / sigma, the passes compute
+    `layer` is the wrapped layer. In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is
+    (outputs,). Power iteration makes u and v estimates of the first singular vectors of W, so sigma estimates
+    the largest singular value. u and v are held entries: stored with the weights and constant in every pass.
+    `power_step` improves them after each update. With G, the derivative of the loss with respect to W /
+    sigma, the passes compute
 
         tsigma = u' tW v
         dW     = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
@@ -50,19 +51,19 @@ class Spectral(Reweighted):
         return p
 
     def refreshed(self, p):
-        """New u and v, {"u": array, "v": array}, by one power iteration with W (eq. 18).
+        """Improve u and v by one power iteration with the weight W, eq. 18: {"u": array, "v": array}.
 
-        v = W'u / |W'u|, then u = W v / |W v|, with this new v. If a product is zero, that vector keeps its
-        old value.
+        p is a mapping {name: array} with W, u and v. v = W'u / |W'u|, then u = W v / |W v|, with this new v.
+        If a product is zero, that vector keeps its old value.
         """
         W = self._matrix(p["W"])
         v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
         return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
-        """W as a matrix (fan-in, outputs). W has the shape of the wrapped layer's weight.
+        """Reshape the wrapped layer's weight W to a matrix (fan-in, outputs).
 
-        This shape is (..., I, O), or (..., O, I) in a transposed convolution; I and O count the channels.
+        W is (..., I, O), or (..., O, I) in a transposed convolution; I and O count the channels.
         """
         return (np.swapaxes(W, -1, -2) if self.layer.transposed else W).reshape(-1, self.layer.features)
 
@@ -70,11 +71,17 @@ class Spectral(Reweighted):
         return kernels.matmul(v[None], W.T)[0]
 
     def _sigma(self, W, u, v):
-        """u' W v, a number: the estimate of the largest singular value of W."""
+        """The number u' W v, the estimate of the largest singular value of W.
+
+        W has the shape of the wrapped layer's weight, u is (fan-in,) and v (outputs,).
+        """
         return (u * self._along(self._matrix(W), v)).sum()
 
     def _outer(self, scale, u, v):
-        """The matrix scale u v', reshaped to the shape of the weight W. scale is a number."""
+        """The matrix scale u v', reshaped to the shape of the wrapped layer's weight. scale is a number.
+
+        u is (fan-in,) and v (outputs,).
+        """
         M = np.multiply.outer(scale * u, v)
         if not self.layer.transposed:
             return M.reshape(self.layer.weight_shape)
@@ -82,10 +89,10 @@ class Spectral(Reweighted):
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient of this layer, a dict: dp with W as the entry "W", and with None for u and v.
+        """The gradient of this layer, a dict: a copy of dp with W as the entry "W", and None for u and v.
 
-        dp is the gradient of the wrapped layer. W is the derivative with respect to this layer's weight, or
-        its tangent. None means zero.
+        dp   the gradient of the wrapped layer, {name: array}
+        W    the derivative with respect to this layer's weight, or its tangent; None means zero
         """
         return dp | {"W": W} | dict.fromkeys(self.held)
 
@@ -99,9 +106,12 @@ class Spectral(Reweighted):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """dW, the derivative with respect to W, from G, the derivative with respect to W / sigma, by eq. 12.
+        """Convert G, the derivative for W / sigma, to dW, the derivative for W (eq. 12).
 
-        unit is W / sigma. G may also be the tangent of this derivative.
+        unit   the matrix W / sigma in the shape of W;  sigma: a number
+        u, v   the estimates of the first singular vectors
+
+        dW = (G - <G, W / sigma> u v') / sigma. G may also be the tangent of this derivative.
         """
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
@@ -135,7 +145,7 @@ class Spectral(Reweighted):
 
 
 def _unit(x, old):
-    """x / |x|, or the vector `old` if x is zero.
+    """The vector x divided by its norm, x / |x|, or the vector `old` if x is zero.
 
     x is first divided by its largest absolute entry, because the squares of its entries could overflow or
     underflow.
@@ -149,10 +159,11 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """{path: array}: new values of all held entries of a network, from its parameters p after an update.
+    """The new values of all held entries of the network `net`, {path: array}, after an update of p.
 
-    A path is a name such as "0.u". A layer object that is used twice in the network has one set of entries,
-    under its first path. p is not changed.
+    p are the Parameters of the network; they are not changed. Held entries are stored with the weights and
+    not trained, such as u and v of Spectral. A path is a name such as "0.u". A layer object that is used
+    twice in the network has one set of entries, under its first path.
     """
     return {
         ".".join((*path, name)): value
@@ -164,9 +175,10 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """A copy of p in which every Spectral of `net` has made one power iteration, from its u and with its W.
+    """A copy of the parameters p in which every Spectral of `net` has made one power iteration.
 
-    Held entries of other layers get their new values too. All other entries are those of p.
+    The iteration improves its vectors u and v and uses its weight W. Held entries of other layers get their
+    new values too. All other entries are those of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

@@ -10,16 +10,18 @@ from .base import entries, shapes_in
 class Summary:
     """A table of a network for printing, with one row for each layer, also for layers made of layers.
 
-    shape           the shape of one input, without the batch axis
-    batch, dtype    number of samples, and number format, that bytes and flops are computed for
+    net     the network
+    shape   the shape of one input, without the batch axis
+    batch   the number of samples for which bytes and flops are counted
+    dtype   the number format of parameters and outputs
 
     The table has these attributes:
 
-    rows                        a list of (name, layer's text, output shape, parameters, bytes, flops). Bytes
-                                are those of the layer's parameters and of its output for the batch, flops
-                                those of its forward pass for the batch. A layer made of layers has 0 for
-                                parameters, bytes and flops
-    parameters, bytes, flops    the totals. A layer object that is used twice counts its parameters once
+    rows                       a list of (name, layer's text, output shape, parameters, bytes, flops). Bytes
+                               are those of the layer's parameters and of its output for the batch, flops
+                               those of its forward pass for the batch. A layer made of layers has 0 for
+                               parameters, bytes and flops
+    parameters, bytes, flops   the totals. A layer object that is used twice counts its parameters once
     """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):

@@ -24,14 +24,15 @@ from .normalization import Normalization
 
 
 class VirtualBatchNorm(Normalization):
-    """y = gain xhat + bias, with xhat by the module's formulas
+    """The layer y = gain xhat + bias: xhat is x, normalised with the help of a fixed reference batch.
 
     x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
 
-    The first R = context.reference rows of x are the reference; `Referenced` sets R. For images, means and
-    variances are over samples and positions, and every position has the same weight. Raises TypeError if x is
-    not an array of floats; ValueError if x has a wrong shape, if there is no reference, or if the reference
-    has fewer than two values per channel.
+    The first R = context.reference rows of x are the reference; `Referenced` sets R. The reference is
+    normalised by its own mean and variance. Every other sample is normalised by the mean and variance of the
+    reference and this sample together. For images, means and variances are over samples and positions, and
+    every position has the same weight. Raises TypeError if x is not an array of floats; ValueError if x has a
+    wrong shape, if there is no reference, or if the reference has fewer than two values per channel.
     """
 
     def forward(self, p, x, context=Pass()):
@@ -55,7 +56,7 @@ class VirtualBatchNorm(Normalization):
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
         at0 = _normalised(reference, 1.0, m0, v0, self.eps)
-        at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
+        at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)  # 1 / (R + 1): the weight w of the module
         xhat = self._whole(at0[0], at1[0], x)
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
@@ -120,9 +121,9 @@ class VirtualBatchNorm(Normalization):
 
 
 def _moments(x):
-    """(mean, variance) of each sample, over its positions, for each channel.
+    """The mean and the variance of each sample, over its positions, for each channel: (mean, variance).
 
-    x is (N, P, C), the two results are (N, 1, C).
+    x is (N, P, C) with P positions and C channels; the two results are (N, 1, C).
     """
     m = x.mean(axis=1, keepdims=True)
     return m, np.square(x - m).mean(axis=1, keepdims=True)
@@ -133,10 +134,14 @@ def _sum(x):
 
 
 def _normalised(x, w, m0, v0, eps):
-    """(xhat, w, x - m, m - m0, r): xhat by the module's formulas, and the values that its derivative needs.
+    """Normalise one of two groups, the reference or the samples: (xhat, w, x - m, m - m0, r).
 
-    x (N, P, C) holds one of the two groups: the reference as one sample, with w = 1, or the samples, with
-    w = 1 / (R + 1). m0 and v0 are the mean and variance of the reference.
+    x (N, P, C)   the group; the reference is one sample, N = 1
+    w             the weight of the sample's own statistics: 1 for the reference, 1 / (R + 1) for the samples
+    m0, v0        mean and variance of the reference;  eps: is added to the variance
+
+    m is the mean of each sample of the group. xhat (N, P, C) are the normalised values and r = 1 /
+    sqrt(variance + eps), by the module's formulas. The derivative needs all five results.
     """
     m, v = _moments(x)
     gap = m - m0
@@ -145,14 +150,15 @@ def _normalised(x, w, m0, v0, eps):
 
 
 def _group_backward(d, at, dmoments=(0, 0)):
-    """(dx, (dm0, dv0), (dvar, dv)): the backward pass of one group, the reference or the samples.
+    """Run the backward pass of one group, the reference or the samples: (dx, (dm0, dv0), (dvar, dv)).
 
-    d           the derivative of the loss with respect to xhat of this group
-    at          the values that `_normalised` returned for this group
-    dmoments    for the reference: the dm0 and dv0 of the samples; for the samples: zeros
+    d          the derivative of the loss with respect to xhat of this group
+    at         the values that `_normalised` returned for this group
+    dmoments   for the reference: the dm0 and dv0 of the samples; for the samples: zeros
 
-    dx is the derivative with respect to x. dm0 and dv0 are the derivatives with respect to m0 and v0, dvar
-    and dv those with respect to `variance` and v. `_group_tangent_backward` needs dvar and dv.
+    dx is the derivative with respect to x. dm0 and dv0 are the derivatives with respect to the mean m0 and
+    the variance v0 of the reference. dvar and dv are those with respect to `variance` and v;
+    `_group_tangent_backward` needs them.
     """
     xhat, w, centred, gap, r = at
     dmean = -r * _sum(d)
@@ -167,11 +173,14 @@ def _group_backward(d, at, dmoments=(0, 0)):
 
 
 def _group_tangent(tx, at, reference=(None, 0, 0)):
-    """(txhat, tm, tv, t(x - m), t(m - m0), tr): the tangents of one group when x moves along tx.
+    """The tangents of one group, the reference or the samples, when x moves along tx.
 
-    at           the values that `_normalised` returned for this group
-    reference    for the samples: the result of this function for the reference, whose tm and tv are the
-                 tangents of m0 and v0; for the reference: the default
+    The result is (txhat, tm, tv, t(x - m), t(m - m0), tr): the changes of the values of `_normalised`, and of
+    the mean m and the variance v of each sample.
+
+    at          the values that `_normalised` returned for this group
+    reference   for the samples: the result of this function for the reference, whose tm and tv are the
+                tangents of m0 and v0; for the reference: the default
     """
     xhat, w, centred, gap, r = at
     _, tm0, tv0, *_ = reference
@@ -185,13 +194,13 @@ def _group_tangent(tx, at, reference=(None, 0, 0)):
 
 
 def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
-    """(tdx, (tdm0, tdv0)): the tangents of the dx and of the (dm0, dv0) that `_group_backward` returns.
+    """The tangents of what `_group_backward` returns for one group: (tdx, (tdm0, tdv0)).
 
-    d, td        dxhat of this group, and its tangent
-    at           the values that `_normalised` returned for this group
-    tangents     the result of `_group_tangent` for this group
-    dvars        the third result of `_group_backward` for this group
-    tdmoments    the tangents of the dmoments of `_group_backward`
+    d, td       the derivative of the loss with respect to xhat of this group, and its tangent
+    at          the values that `_normalised` returned for this group
+    tangents    the result of `_group_tangent` for this group
+    dvars       the third result of `_group_backward` for this group
+    tdmoments   the tangents of the argument dmoments of `_group_backward`
 
     The product rule on `_group_backward` gives the formulas.
     """
@@ -208,7 +217,7 @@ def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
 
 
 class Referenced(Network):
-    """A network that runs `net` on a fixed reference batch and x together: x (N, ...) -> the N outputs for x
+    """A network x (N, ...) -> the N outputs of `net`, which also sees a fixed reference batch in every pass.
 
         reference = Latent(100).draw(stream(0, "reference"), 64)
         G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
@@ -251,7 +260,7 @@ class Referenced(Network):
         return self._samples(y), (cache,)
 
     def _beside(self, d):
-        """d (N, ...) with R rows of zeros before it, one for each row of the reference. None stays None.
+        """Put R rows of zeros before d (N, ...), one for each row of the reference. None stays None.
 
         d is a gradient or a tangent of the samples.
         """

@@ -57,17 +57,17 @@ class AdversarialLoss:
 
     @property
     def of_logits(self):
-        """Whether a is a logit, so that sigmoid(a) is a probability; True for minimax and nonsaturating."""
+        """True if a is a logit, so that sigmoid(a) is a probability: for minimax and nonsaturating."""
         return self.on_fake is SOFTPLUS
 
     @property
     def unbounded(self):
-        """Whether the best logits have no bounds: False for least_squares, whose targets are 0 and 1."""
+        """True if the best logits have no bounds. False for least_squares, whose targets are 0 and 1."""
         return self.on_real is not NEAR_ONE
 
     @property
     def from_zero(self):
-        """Whether the loss compares each logit with 0; False for wasserstein: only differences count."""
+        """True if the loss compares each logit with 0. False for wasserstein: only differences count."""
         return self.on_real is not MINUS
 
     def __reduce__(self):
@@ -78,8 +78,9 @@ class AdversarialLoss:
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
-        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
+        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
 
+        real and fake are the logits of D on real samples and on fakes; dreal and dfake have their shapes.
         Raises ValueError if `real` or `fake` is empty.
         """
         loss_real, dreal = self.on_real.mean(real)
@@ -87,16 +88,17 @@ class AdversarialLoss:
         return loss_real + loss_fake, dreal, dfake
 
     def generator(self, fake):
-        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
+        """The loss of G and its derivative with respect to `fake`, the logits of D on fakes: (loss, dfake).
 
-        Raises ValueError if `fake` is empty.
+        dfake has the shape of fake. Raises ValueError if `fake` is empty.
         """
         return self.for_generator.mean(fake)
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns.
+        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
+        real samples and on fakes.
         """
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
@@ -157,7 +159,10 @@ class Labelled:
     loss: AdversarialLoss
 
     def _curve(self, t):
-        """The Curve y -> t on_real(y) + (1 - t) on_fake(y) for the labels t, an array with the shape of y."""
+        """Make the Curve y -> t on_real(y) + (1 - t) on_fake(y) for labels t, an array of y's shape.
+
+        on_real and on_fake are the curves of the adversarial loss.
+        """
         real, fake = self.loss.on_real, self.loss.on_fake
 
         def mixed(f, g):
@@ -166,7 +171,7 @@ class Labelled:
         return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
-        """(loss, dy): D's loss for the logits y and the labels t, and its derivative with respect to y."""
+        """The loss of D for logits y and labels t, and its derivative with respect to y: (loss, dy)."""
         if y.shape != t.shape:
             raise ValueError(
                 f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"

@@ -45,20 +45,20 @@ class Curve:
     def tangent(self, x, tx):
         """The tangent of f'(x) / size when x moves along tx: f''(x) tx / size, an array with the shape of x.
 
-        f'(x) / size is the derivative that `mean` returns, and size is the number of entries of x. So the
+        size is the number of entries of x, and f'(x) / size is the derivative that `mean` returns. So the
         result is a Hessian-vector product of the mean of f.
         """
         return self.dd(x) * tx / x.size
 
 
 def _positive(x):
-    """max(0, x), elementwise. Reports to the gradient checks (see `kink`) which entries of x are above 0."""
+    """The array max(0, x), elementwise. It reports to the gradient checks which entries are above 0."""
     kink(lambda: x > 0)
     return np.maximum(x, 0)
 
 
 def bump(x):
-    """The derivative of sigmoid, elementwise: sigmoid(x) (1 - sigmoid(x))."""
+    """The derivative of the sigmoid function, elementwise: sigmoid(x) (1 - sigmoid(x))."""
     return sigmoid(x) * sigmoid(-x)
 
 

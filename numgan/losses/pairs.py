@@ -11,9 +11,9 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 @may_underflow
 @dataclass(frozen=True)
 class FeatureMatching:
-    """Feature matching: the squared distance of the mean features of fakes and of real samples.
+    """Feature matching, a loss of G: the squared distance of the mean features of fakes and of real samples.
 
-    |mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
+    |mean_m f_m - mean_n r_n|^2   f (M, ...) features of fakes, r (N, ...) features of real samples
 
     (Salimans et al. 2016, section 3.1.) No single fake is compared with a single real sample, so M and N may
     differ. Raises ValueError if f and r differ in an axis after the first, or if f or r is empty.
@@ -22,9 +22,11 @@ class FeatureMatching:
     name: str = "feature_matching"
 
     def __call__(self, fake, real):
-        """(loss, dfake): the loss, and its derivative with respect to the features `fake`, for training G.
+        """The loss and its derivative with respect to the features `fake`, for training G: (loss, dfake).
 
-        The features `real` do not depend on G, so their derivative is not returned.
+        fake   (M, ...) the features of fakes
+        real   (N, ...) the features of real samples. They do not depend on G, so their derivative is not
+               returned
         """
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
@@ -43,10 +45,11 @@ class FeatureMatching:
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
-        """An array (M, ...) with 2 difference / M in each of the M rows of `fake`.
+        """An array (M, ...) whose M rows are all 2 difference / M, where M is the number of rows of `fake`.
 
-        If difference is mean f - mean r, this is the derivative of the loss with respect to `fake`: all fakes
-        have the same derivative. `tangent` gives the mean of tfake as difference.
+        If difference is (mean feature of fakes - mean feature of real samples), this is the derivative of the
+        loss with respect to `fake`: all fakes have the same derivative. `tangent` gives the mean of tfake as
+        difference.
         """
         return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
@@ -72,7 +75,7 @@ class PairLoss:
         return self.name
 
     def __call__(self, y, target):
-        """(loss, dy): the loss, and its derivative with respect to y.
+        """The loss mean f(y - target) and its derivative with respect to y: (loss, dy).
 
         Raises ValueError if y and target differ in shape, or are empty.
         """
@@ -115,7 +118,10 @@ class SoftmaxCrossEntropy:
     name = "softmax_cross_entropy"
 
     def __call__(self, y, labels):
-        """(loss, dy): the mean cross-entropy, and its derivative with respect to the logits y."""
+        """The mean cross-entropy and its derivative with respect to the logits y: (loss, dy).
+
+        y and dy are (N, K), labels are the class numbers (N,).
+        """
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(
                 f"softmax_cross_entropy: expected integer labels, got {labels.dtype}; convert them"

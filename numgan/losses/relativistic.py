@@ -37,25 +37,28 @@ class RelativisticLoss:
         return self.name
 
     def compare(self, a, b):
-        """A tuple of arrays t: differences of the logits a and b, linear in a and b.
+        """The differences t of the logits a = D(real) and b = D(fake), a tuple of arrays, linear in a and b.
 
         A subclass defines this method; here it raises TypeError.
         """
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
-        """(da, db): the derivatives of the loss with respect to the logits a and b.
+        """The derivatives (da, db) of the loss for the logits a and b, from those for their differences.
 
-        dts are the derivatives of the loss with respect to the arrays of compare(a, b), in order. A subclass
-        defines this method as the transpose of the linear map `compare`; here it raises TypeError. It also
-        maps tangents of dts to tangents of da and db.
+        dts    the derivatives of the loss with respect to the arrays of compare(a, b), in order
+        a, b   the logits D(real) and D(fake)
+
+        A subclass defines this method as the transpose of the linear map `compare`; here it raises TypeError.
+        It also maps tangents of dts to tangents of da and db.
         """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
-        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
+        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
 
-        Raises ValueError if `real` or `fake` is empty.
+        real and fake are the logits of D on real samples and on fakes. Raises ValueError if one of them is
+        empty.
         """
         loss, dts = 0, []
         for t in self.compare(real, fake):
@@ -65,9 +68,10 @@ class RelativisticLoss:
         return loss, *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
-        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
+        """The loss of G and its derivative with respect to the logits `fake`: (loss, dfake).
 
-        The real logits do not depend on G, so the derivative with respect to them is not returned.
+        real and fake are the logits of D on real samples and on fakes. The real logits do not depend on G, so
+        the derivative with respect to them is not returned.
         """
         loss, dfake, _ = self.discriminator(fake, real)
         return loss, dfake
@@ -75,7 +79,8 @@ class RelativisticLoss:
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns.
+        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
+        real samples and on fakes.
         """
         tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
         return self.transpose(tdts, real, fake)

@@ -22,9 +22,11 @@ class ModeCoverage(NamedTuple):
 
     captured       the number of modes with at least one sample of high quality
     modes          K, the number of all modes
-    high_quality   the share of the samples that are of high quality
-    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
-    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma, or nan
+    high_quality   the fraction of the samples that are of high quality
+    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; nan without
+                   such a sample
+    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma; nan with fewer than
+                   two
     counts         (K,) number of samples of high quality in each mode
     """
 
@@ -53,7 +55,7 @@ class LabelCoverage(NamedTuple):
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """The ModeCoverage of samples: which modes of a known mixture of Gaussians they have, and how well.
+    """Measure which modes of a known mixture of Gaussians the samples have, and how well: a ModeCoverage.
 
     The Gaussians are round and have equal sigma and equal weight.
 
@@ -61,9 +63,9 @@ def mode_coverage(points, centres, std):
     centres c (K, D)   the centres of the modes
     std                sigma of every mode along each axis, in the units of the points
 
-    k(i) = argmin_k |x_i - c_k|                    x_i is of high quality if |x_i - c_k(i)| <= 3 sigma
-    reverse KL = sum_k q_k log(K q_k)              q the shares of the modes among samples of high quality
-    relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
+        k(i) = argmin_k |x_i - c_k|                x_i is of high quality if |x_i - c_k(i)| <= 3 sigma
+        reverse KL = sum_k q_k log(K q_k)          q the shares of the modes among samples of high quality
+        relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
 
     Without a sample of high quality the reverse KL is nan; with fewer than two in mode k, relative std_k is
     nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889, reverse KL about (K - 1) / (2 N),
@@ -92,18 +94,18 @@ def mode_coverage(points, centres, std):
 
 @may_underflow
 def label_coverage(labels, classes):
-    """The LabelCoverage of N samples: how many of K classes they have, and how evenly.
+    """Measure how many of K classes N samples have, and how evenly: a LabelCoverage.
 
     labels (N,)   the class that a classifier gave to each sample, integers from 0 to K - 1
     classes       K, the number of classes
 
-    KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
+        KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
 
     Stacked MNIST: a picture with digits a, b, c in its three colour channels has label 100 a + 10 b + c, and
     K = 1000. N uniform draws have a KL of about (K - 1) / (2 N), not 0: 0.0192 for the usual N = 26,000.
 
-    Raises ValueError for labels that are not integers, out of range or empty, or classes below 1.
-    Source: Metz et al. 2017 (unrolled GANs), section 3.3.1; Srivastava et al. 2017 (VEEGAN), section 4.2.
+    Raises ValueError for labels that are not integers, out of range or empty, or classes below 1. Source:
+    Metz et al. 2017 (unrolled GANs), section 3.3.1; Srivastava et al. 2017 (VEEGAN), section 4.2.
     """
     k = whole("label_coverage", "classes", classes, 1)
     counts = np.bincount(read_labels("label_coverage", "labels", labels, classes=k), minlength=k)

@@ -64,7 +64,7 @@ class NDB(NamedTuple):
 
 @may_underflow
 def precision_recall(real, fake, k=3):
-    """The PrecisionRecall of two sets: the share of each set that lies near the other set.
+    """Measure the share of each of two sets that lies near the other set: a PrecisionRecall.
 
     precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
@@ -72,10 +72,10 @@ def precision_recall(real, fake, k=3):
     r_k(x_i) is the distance from x_i to the k-th nearest other x: the radius of a ball around x_i. r_k(y_j)
     is the distance from y_j to the k-th nearest other y.
 
-    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; more than k of each
+    real x (N, D), fake y (M, D)   features, or samples whose distances are meaningful; more than k of each
 
-    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
-    Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input. Source:
+    Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
     where = "precision_recall"
     x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1))
@@ -84,21 +84,22 @@ def precision_recall(real, fake, k=3):
 
 @may_underflow
 def density_coverage(real, fake, k=5):
-    """The DensityCoverage of two sets: more robust versions of precision and recall.
+    """Measure how well generated samples cover real samples: a DensityCoverage.
 
-    density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
-    coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
+        density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
+        coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
 
     r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball around x_i.
 
-    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; N above k
+    real x (N, D), fake y (M, D)   features, or samples whose distances are meaningful; N above k
 
-    Outliers matter less than in `precision_recall`: fakes have no balls, and the large ball of a real outlier
-    is one of N in the coverage. For equal distributions the mean of the density is 1, and that of the
-    coverage is 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
+    These are more robust versions of recall and precision. Outliers matter less than in `precision_recall`:
+    fakes have no balls, and the large ball of a real outlier is one of N in the coverage. For equal
+    distributions the mean of the density is 1, and that of the coverage is 1 - (N - 1)...(N - k) / ((M + N -
+    1)...(M + N - k)).
 
-    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
-    Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input. Source:
+    Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
     """
     where = "density_coverage"
     x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1, fake_least=1))
@@ -136,25 +137,27 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """The NDB of two sets: how many bins hold clearly different shares of the two sets, and these shares.
+    """Divide the space into bins and count the bins in which two sets have clearly different shares: an NDB.
 
     k-means divides the real samples into bins. A sample is in the bin of the nearest centre. A two-proportion
     z-test compares the shares of the two sets in each bin.
 
-    z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
-    bin k is different if |z_k| > Phi^-1(1 - significance / 2)
-    JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
+        z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
+        bin k is different if |z_k| > Phi^-1(1 - significance / 2)
+        JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
 
-    real (N, ...)    real samples, at least `bins` different rows; p_k is the share of them in bin k
-    fake (M, ...)    generated samples; q_k is the share of them in bin k
+    real (N, ...)   real samples, at least `bins` different rows; p_k is the share of them in bin k
+    fake (M, ...)   generated samples; q_k is the share of them in bin k
+    bins            the number of bins
+    seed            the seed of the random first centres of k-means
+    significance    the probability that a bin of two equal distributions counts as different
 
     For equal distributions about significance * bins bins are different; fewer if N is much above M, because
     the bins are made from the real samples.
 
     Raises ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not
-    between 0 and 1.
-    Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the initial centres
-    are those of Arthur and Vassilvitskii 2007.
+    between 0 and 1. Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the
+    initial centres are those of Arthur and Vassilvitskii 2007.
     """
     x, y = enlarged(*pair("ndb", real, fake, single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
@@ -186,10 +189,12 @@ def _share_inside(points, centres, squared_radii):
 
 
 def _k_means(x, k, rng):
-    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm.
+    """Divide the rows x (N, D) into K bins by Lloyd's algorithm: (centres (K, D), bin of each row (N,)).
 
-    k is K, the number of bins. The initial centres are those of k-means++, drawn with the generator rng. A
-    bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
+    k     K, the number of bins
+    rng   the generator that draws the initial centres, which are those of k-means++
+
+    A bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
     """
     centres = x[[rng.integers(len(x))]]
     least = nearest(x, centres)[1]

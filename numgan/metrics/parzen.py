@@ -55,22 +55,22 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """The Parzen result by the protocol of 2014: select sigma on validation rows, then score the test rows.
+    """Select the width sigma on validation rows, then score the test rows: a Parzen. The protocol of 2014.
 
-    The selected sigma has the largest mean log-likelihood of the validation rows.
+    The score of a row is its log-likelihood under Gaussians of width sigma around the samples. The selected
+    sigma has the largest mean log-likelihood of the validation rows.
 
-    samples (N, ...)       the generated rows, around which the Gaussians of the window stand
-    validation (V, ...)    rows that select sigma
-    test (M, ...)          rows that are scored, M at least 2
-    sigmas (S,)            the widths that are tried, each in [1e-15, 1e15]
+    samples (N, ...)      the generated rows, around which the Gaussians stand
+    validation (V, ...)   rows that select sigma
+    test (M, ...)         rows that are scored, M at least 2
+    sigmas (S,)           the widths that are tried, each in [1e-15, 1e15]
 
     The paper's results on MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
     50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
     by some nats; results are comparable on this grid only.
 
     Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of
-    range.
-    Source: Goodfellow et al. 2014, section 5 and its published code.
+    range. Source: Goodfellow et al. 2014, section 5 and its published code.
     """
     g = rows("parzen", "samples", samples, single=True)
     v = rows("parzen", "validation", validation, like=("samples", g), single=True)

@@ -86,18 +86,19 @@ def ms_ssim(pictures, reference, data_range=1.0):
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     """The sliced Wasserstein-1 distance SW of two sets with equal numbers of rows, a float.
 
+    seed draws the random vectors.
+
     It is the mean, over random directions u, of the one-dimensional distance of the two projected sets.
 
     SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|
 
-    x, y (N, D)     the two sets; SW is in their units
-    directions      the number of random vectors u, uniform on the unit sphere of D dimensions
+    x, y (N, D)   the two sets; SW is in their units
+    directions    the number of random vectors u, uniform on the unit sphere of D dimensions
 
     For y = x + v, a shift by the vector v, SW is mean_u |u.v|; in one dimension |v|.
 
     Raises ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or
-    empty input.
-    Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
+    empty input. Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
     """
     where = "sliced_wasserstein"
     a = rows(where, "x", x, single=True)
@@ -116,27 +117,27 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
 
 @may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
-    """{height: distance}: the sliced Wasserstein distance of patches at each level of a Laplacian pyramid.
+    """Compare two sets of pictures at several scales: {height: sliced Wasserstein distance of patches}.
 
-    The height of a level is that of its pictures. Each level has half the size of the one before; the last
-    has a shorter side of 16 to 31 pixels. A level is the difference between a picture and a smooth version of
-    the picture, which was halved and doubled in size. So it contains details of one range of sizes. The last
-    level is the remaining small picture.
+    A scale is a level of a Laplacian pyramid, and the height is that of its pictures. Each level has half the
+    size of the one before; the last has a shorter side of 16 to 31 pixels. A level is the difference between
+    a picture and a smooth version of the picture, which was halved and doubled in size. So it contains
+    details of one range of sizes. The last level is the remaining small picture.
 
     From each picture of a level, patches of 7 x 7 x C numbers are cut at `patches` random positions. Each
     channel of a set is normalised to mean 0 and variance 1. Then sliced_wasserstein compares the two sets of
     patches. Both sets are cut at the same positions, so equal sets have distance 0 at every level.
 
-    real, fake (N, H, W, C)    equal numbers of pictures, pixels from 0 to data_range; H and W at least 16,
-                               and even at every level but the last
-    directions                 the number of random directions of sliced_wasserstein
-    seed                       draws the positions and the directions
+    real, fake (N, H, W, C)   equal numbers of pictures, pixels from 0 to data_range; H and W at least 16, and
+                              even at every level but the last
+    patches                   the number of patches that are cut from each picture
+    directions                the number of random directions of sliced_wasserstein
+    seed                      draws the positions and the directions
 
     The paper prints 1000 times these numbers, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
-    input.
-    Source: Karras et al. 2018 (progressive growing), section 5; Burt and Adelson 1983 for the pyramid.
+    input. Source: Karras et al. 2018 (progressive growing), section 5; Burt and Adelson 1983 for the pyramid.
     """
     where = "laplacian_swd"
     x, y = _picture_pair(where, fake, real, data_range, SMALLEST, names=("fake", "real"))
@@ -187,19 +188,21 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _in_blocks(x, y, measure):
-    """measure(x, y) for all pairs of pictures, a few pairs at a time, so that memory is bounded.
+    """The result of measure(x, y) for all pairs of pictures, computed for a few pairs at a time.
 
-    x and y (N, H, W, C) are converted to float64. The result has one number, or one row of numbers, for each
-    pair.
+    x, y      (N, H, W, C) pictures; they are converted to float64
+    measure   a function of some pairs, which returns one number, or one row of numbers, for each pair
+
+    So the memory is bounded. The result is an array with N rows.
     """
     blocks = spans(len(x), MAPS * x[0].size)
     return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
-    """The correlation of x (N, H, W, C) with the vector `taps` along one axis.
+    """The correlation of the pictures x (N, H, W, C) with the vector `taps` along one axis.
 
-    It is computed at the positions where all taps lie inside x, so this axis becomes shorter by len(taps) -
+    It is computed at the positions where all taps lie inside x. So this axis becomes shorter by len(taps) -
     1.
     """
     n = x.shape[axis] - len(taps) + 1
@@ -208,10 +211,10 @@ def _filter(x, taps, axis):
 
 
 def _similarity(x, y, data_range):
-    """(mean of l cs, mean of cs) over all windows of each pair of pictures x, y (N, H, W, C): both (N, C).
+    """The two factors of SSIM for each pair of pictures x, y (N, H, W, C): (mean of l cs, mean of cs).
 
-    l is the first factor of SSIM, which compares means; cs is the second, which compares variances and
-    covariance.
+    Both are (N, C), means over all windows. l compares the means of a window; cs compares variances and
+    covariance. The pixels are from 0 to data_range.
     """
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
@@ -262,10 +265,11 @@ def _pyramid(x, halvings):
 
 
 def _cut(x, places):
-    """P patches of each picture of x (N, H, W, C), as rows (N P, 7 * 7 * C).
+    """Cut patches of 7 x 7 pixels from the pictures x (N, H, W, C). Returns rows (N P, 7 * 7 * C).
+
+    places   (N, P, 2) the row and column of the first pixel of each of the P patches of a picture
 
     Every channel is normalised to mean 0 and variance 1 over all patches; a constant channel becomes 0.
-    places (N, P, 2) holds the row and column of the first pixel of each patch.
     """
     steps = np.arange(PATCH)
     picture = np.arange(len(x))[:, None, None, None]

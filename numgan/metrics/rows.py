@@ -23,7 +23,7 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array, after a check of its numbers.
+    """Convert x to an array and check its numbers. Returns the array.
 
     where   the name of the metric, for the message
     name    the name of the argument, for the message
@@ -50,7 +50,7 @@ def real_array(where, name, x, shape):
 
 
 def rows(where, name, x, least=1, like=None, single=False):
-    """x (N, ...) as rows (N, D), float64.
+    """Convert x (N, ...) to rows (N, D) of float64, and check them. Returns the rows.
 
     where    the name of the metric, for the message
     name     the name of the argument, for the message
@@ -82,10 +82,12 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 
 def pair(where, real, fake, least=1, fake_least=None, single=False):
-    """The arguments `real` and `fake` of a metric, both converted by `rows`, with equal numbers of columns.
+    """Convert the arguments real and fake of a metric to rows of numbers. Returns (real (N, D), fake (M, D)).
 
+    where        the name of the metric, for the message
     least        the smallest allowed number of rows of both
     fake_least   the smallest allowed number of rows of fake; None: `least`
+    single       True: float32 may stay float32, see `rows`
 
     Raises ValueError as `rows` does.
     """
@@ -94,13 +96,15 @@ def pair(where, real, fake, least=1, fake_least=None, single=False):
 
 
 def labels(where, name, x, count=None, classes=None):
-    """The labels x (N,), integers from 0, converted to int64.
+    """Check the labels x (N,), integers from 0, and convert them to int64. Returns the array.
 
+    where     the name of the metric, for the message
+    name      the name of the argument, for the message
     count     the required number of labels; None: any
     classes   every label must be below this number; None: any label from 0
 
     Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
-    0. `where` and `name`, the names of the metric and of the argument, are for the message.
+    0.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -122,7 +126,7 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """value as a float. Raises ValueError unless it is from 1e-15 to 1e15.
+    """Convert `value` to a float. Raises ValueError unless it is a number from 1e-15 to 1e15.
 
     A number in this range has a square that fits into a float32. `where` and `name`, the names of the metric
     and of the argument, are for the message.
@@ -136,7 +140,7 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=np.inf):
-    """value as an int. Raises ValueError unless it is a whole number from `least` to `most`.
+    """Convert `value` to an int. Raises ValueError unless it is a whole number from `least` to `most`.
 
     `where` and `name`, the names of the metric and of the argument, are for the message.
     """
@@ -150,9 +154,10 @@ def whole(where, name, value, least, most=np.inf):
 
 
 def spans(n, width):
-    """An iterator of slices that together cover range(n), so that n rows are computed a few at a time.
+    """An iterator of slices that together cover range(n), so that n rows can be computed a few at a time.
 
-    Each slice has as many rows as fit into BLOCK numbers, with `width` numbers in a row; at least one row.
+    width is how many numbers the computation of one row needs. A slice has as many rows as fit into BLOCK
+    numbers, at least one.
     """
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
@@ -168,8 +173,8 @@ def squared_distances(x, y):
 
     So most of the work is a matrix product. First the middle of y is subtracted from x and y (this needs one
     copy of y), because far from 0 rounding would hide the difference. Distances below the rounding error of
-    the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0: equal rows have distance
-    0, and no distance is negative.
+    the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0. So equal rows have
+    distance 0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
@@ -186,10 +191,9 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """(index, distance) of the nearest row of y, for each row of x. The distance is squared.
+    """For each row of x (M, D) the nearest row of y (N, D): (index, squared distance), two arrays (M,).
 
-    index is the number of the row of y. Both are arrays with one number for each row of x. Among equally near
-    rows, the first one counts.
+    index is the number of the row of y. If several rows are equally near, it is the first of them.
     """
     index, least = np.empty(len(x), np.int64), np.empty(len(x))
     for span, d in squared_distances(x, y):
@@ -212,10 +216,11 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """The arrays `sets`; if all their numbers are below 1e-15 in size, multiplied by one power of two.
+    """The arrays `sets`, multiplied by one power of two if all their numbers are below 1e-15 in size.
 
     The largest number is then about 1. Without this, the squares of such numbers would underflow to 0. If a
-    number is larger, or all are 0, the arrays are returned as they are.
+    number is larger, or all numbers are 0, the arrays are returned unchanged. Returns a list or tuple of
+    arrays.
     """
     top = max(np.abs(a).max() for a in sets)
     return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

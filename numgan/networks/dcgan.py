@@ -28,7 +28,7 @@ GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
 
 def _doubling(kernel, name):
-    """Two dicts of arguments, with which a ConvTranspose2d doubles an image and a Conv2d halves it.
+    """Make two dicts of arguments, with which a ConvTranspose2d doubles an image and a Conv2d halves it.
 
     The first dict is for both classes: kernel, stride 2, padding. The second is for ConvTranspose2d only:
     output_padding. The sizes are exact: 2 S from S, and S from 2 S. `kernel` is an integer or a pair (height,
@@ -42,15 +42,21 @@ def _doubling(kernel, name):
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """A generator z (N, latent) -> images (N, H, W, colours) in -1..1
+    """Make a generator z (N, latent) -> images (N, H, W, colours) in -1..1.
 
         H = h 2^len(channels),  W = w 2^len(channels),  start = (h, w), or one integer if h = w
 
+    latent     the number of entries of z
+    start      the size of the smallest feature map
+    channels   the numbers of channels of the feature maps
+    colours    the number of channels of an image
+    kernel     the size of the windows: 5 in the paper, 4 in later code, or a pair (height, width)
+    init       the initialiser of the weights
+
     It begins with a Dense layer and a Reshape to images (h, w, channels[0]). Then one transposed convolution
     of stride 2 for each further number in `channels`, and a last one to `colours` channels, double the size
-    each time. BatchNorm and ReLU follow each of these layers, but after the last one there is only Tanh. The
-    paper's kernel is 5; later code has 4; a pair is (height, width). `init` is the initialiser of the
-    weights. Raises ValueError for another start or kernel, or if there are no channels.
+    each time. BatchNorm and ReLU follow each of these layers, but after the last one there is only Tanh.
+    Raises ValueError for another start or kernel, or if there are no channels.
     """
     window, extra = _doubling(kernel, "dcgan_generator")
     channels = numbers_of_channels(channels, "dcgan_generator: channels")
@@ -71,14 +77,21 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """A discriminator: images (N, H, W, colours) -> logits (N, 1)
+    """Make a discriminator: images (N, H, W, colours) -> logits (N, 1).
 
         H = h 2^len(channels),  W = w 2^len(channels),  end = (h, w), or one integer if h = w
 
+    end        the size of the smallest feature map
+    channels   the numbers of channels of the convolutions
+    colours    the number of channels of an image
+    kernel     the size of the windows: an integer or a pair (height, width)
+    init       the initialiser of the weights
+    norm       False: no BatchNorm, as critics need it
+    slope      the slope of LeakyReLU
+
     For each number in `channels` it has a convolution of stride 2 to this number of channels, BatchNorm and
-    LeakyReLU(slope). The first convolution has no BatchNorm; norm=False leaves out every BatchNorm, as
-    critics need it. Then a Dense layer maps the (h, w, channels[-1]) entries to one logit. `init` is the
-    initialiser of the weights. Raises ValueError for another end or kernel, or if there are no channels.
+    LeakyReLU. The first convolution has no BatchNorm. Then a Dense layer maps the (h, w, channels[-1])
+    entries to one logit. Raises ValueError for another end or kernel, or if there are no channels.
     """
     window, _ = _doubling(kernel, "dcgan_discriminator")
     channels = numbers_of_channels(channels, "dcgan_discriminator: channels")
@@ -92,13 +105,19 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """A convolutional classifier: images (N, H, W, colours) -> logits (N, outputs)
+    """Make a convolutional classifier with max pooling: images (N, H, W, colours) -> logits (N, outputs).
 
-    size is (H, W), or one integer if H = W. For each number in `channels` the network has a 3 x 3 convolution
-    to this number of channels, ReLU, and max pooling that halves the image. Then come a hidden Dense layer of
-    `hidden` units with ReLU, Dropout at the rate `dropout`, and a Dense layer to the logits. Introductions to
-    GANs often use this network as D. Raises ValueError for another size, for one that is too small for the
-    poolings, or if there are no channels.
+    size       (H, W), or one integer if H = W
+    channels   the numbers of channels of the convolutions
+    hidden     the number of units of the hidden Dense layer
+    colours    the number of channels of an image
+    dropout    the rate of Dropout
+    init       the initialiser of the weights
+
+    For each number in `channels` the network has a 3 x 3 convolution to this number of channels, ReLU, and
+    max pooling that halves the image. Then come a hidden Dense layer with ReLU, Dropout, and a Dense layer to
+    the logits. Introductions to GANs often use this network as D. Raises ValueError for another size, for one
+    that is too small for the poolings, or if there are no channels.
     """
     layers = []
     channels = numbers_of_channels(channels, "pooling_discriminator: channels")

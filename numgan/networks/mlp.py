@@ -5,7 +5,7 @@ from ..layers.initializers import he
 
 
 def mlp(*sizes, activation=ReLU, last=None, init=he):
-    """A Sequential of Dense layers of the given sizes, with activations between them.
+    """Make a Sequential of Dense layers of the given sizes, with activations between them.
 
         mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128 units
 

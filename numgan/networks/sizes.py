@@ -22,7 +22,7 @@ FAST = 128  # the longest side that is recommended for training without a graphi
 def both_sides(size, name):
     """The pair (height, width) of `size`, an integer of at least 1 for a square, or a pair of such integers.
 
-    Raises ValueError for anything else; the message begins with `name`.
+    Raises ValueError for another size; the message begins with `name`.
     """
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2 or not all(is_integer(side, 1) for side in sides):
@@ -31,9 +31,9 @@ def both_sides(size, name):
 
 
 def numbers_of_channels(channels, name):
-    """`channels`, numbers of channels, as a tuple of integers of at least 1.
+    """Convert `channels`, a tuple or list of numbers of channels, to a tuple of integers of at least 1.
 
-    Raises ValueError for anything else, or if there is none; the message begins with `name`.
+    Raises ValueError for anything else, or if it is empty; the message begins with `name`.
     """
     found = tuple(channels) if isinstance(channels, (tuple, list)) else ()
     if not found or not all(is_integer(number, 1) for number in found):
@@ -44,10 +44,11 @@ def numbers_of_channels(channels, name):
 
 
 def levels_of(size):
-    """(start, levels) for pictures of `size` = (height, width): the pair start, and the number of levels.
+    """The levels of a convolutional network for pictures of `size` (height, width): (start, levels).
 
-    height = start[0] 2^levels and width = start[1] 2^levels. Among the possible numbers of levels this is
-    the first from 2 on whose starts are at most 7. If there is none, it is the largest possible number.
+    A level doubles or halves the picture: height = start[0] 2^levels and width = start[1] 2^levels. start is
+    the pair of the sides of the smallest feature map. Among the possible numbers of levels this is the first
+    from 2 on whose starts are at most 7. If there is none, it is the largest possible number.
 
     Raises ValueError if there is no such number; the message names the nearest sizes that have one.
     """
@@ -65,7 +66,10 @@ def levels_of(size):
 
 
 def advice(size):
-    """The end of a message about pictures of a wrong size: which sizes are near, and how to get them."""
+    """The end of an error message about pictures of a wrong size (height, width), a text.
+
+    It names the two nearest sizes that are possible, and how to get them.
+    """
     first, second = nearest(size)
     words = "the nearest sizes" if max(size) <= LARGEST else "sizes that train faster"
     return (
@@ -75,7 +79,7 @@ def advice(size):
 
 
 def nearest(size):
-    """Two sizes (height, width) near `size` for which `levels_of` has an answer, the better one first.
+    """The two sizes (height, width) nearest to `size` that networks can have, a list, the better one first.
 
     They are not larger than `size` if possible, and of at most FAST pixels a side if `size` is too large. The
     proportions count more than the number of pixels, because cropping loses what does not fit.
@@ -97,10 +101,11 @@ def nearest(size):
 
 
 def channels_of(levels, first, width=1.0):
-    """The numbers of channels of a generator's feature maps, from the smallest map to the largest.
+    """The numbers of channels of a generator's feature maps, a tuple, from the smallest map to the largest.
 
-    first    channels of the smallest feature map for each level. With `levels` levels it has levels * first
-             channels, and every further map has half as many: (128, 64) for two levels and first = 64
+    levels   the number of feature maps
+    first    the smallest feature map has levels * first channels, and every further map has half as many:
+             (128, 64) for two levels and first = 64
     width    a factor of all these numbers; at least 2 channels remain
     """
     return tuple(max(int((levels * first >> n) * width), 2) for n in range(levels))

@@ -10,7 +10,7 @@ from .mlp import mlp
 
 
 def digit_generator(h, shape=(8, 8, 1)):
-    """A generator z (N, 32) -> images (N, *shape) in -1..1, with two hidden layers of h units and ReLU.
+    """Make a generator z (N, 32) -> images (N, *shape) in -1..1, with two hidden layers of h units and ReLU.
 
     The sizes of its Dense layers are 32, h, h and the number of entries of an image. The last activation is
     Tanh.
@@ -19,7 +19,7 @@ def digit_generator(h, shape=(8, 8, 1)):
 
 
 def digit_discriminator(h, activation=LeakyReLU, shape=(8, 8, 1)):
-    """A discriminator: images (N, *shape) -> logits (N, 1), with two hidden layers of h units.
+    """Make a discriminator: images (N, *shape) -> logits (N, 1), with two hidden layers of h units.
 
     The sizes of its Dense layers are the number of entries of an image, h, h, 1. `activation` is the class of
     the activations between them.
@@ -28,12 +28,15 @@ def digit_discriminator(h, activation=LeakyReLU, shape=(8, 8, 1)):
 
 
 def plane_latent(features):
-    """The number of entries of z for rows of `features` numbers: as many, but at least 2."""
+    """The number of entries of the noise z for samples that are rows of `features` numbers.
+
+    It is `features`, but at least 2.
+    """
     return max(2, features)
 
 
 def plane_generator(h, hidden=2, features=2):
-    """A generator z (N, Z) -> rows (N, features), with `hidden` hidden layers of h units and ReLU.
+    """Make a generator z (N, Z) -> rows (N, features), with `hidden` hidden layers of h units and ReLU.
 
     Z is `plane_latent(features)`: z has 2 entries for points in the plane.
     """
@@ -41,7 +44,7 @@ def plane_generator(h, hidden=2, features=2):
 
 
 def plane_discriminator(h, hidden=2, activation=LeakyReLU, features=2):
-    """A discriminator: rows (N, features) -> logits (N, 1), with `hidden` hidden layers of h units.
+    """Make a discriminator: rows (N, features) -> logits (N, 1), with `hidden` hidden layers of h units.
 
     `activation` is the class of the activations between the Dense layers. Points in the plane are rows of 2
     numbers.

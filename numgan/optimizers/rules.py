@@ -30,15 +30,18 @@ from .schedules import planned, value_at
 
 @may_underflow
 class Optimizer:
-    """The base class of optimisers: it has everything but the formula of the update, the rule.
+    """The base class of optimisers. A subclass adds only the rule, the formula of the update.
 
-    A subclass defines `moments`, the names of its moments, and two methods:
+    A subclass defines `moments`, the names of its moments (arrays that it keeps from step to step), and two
+    methods:
 
-    _rule(step, p, g, *moments)    updates p and the moments in place, with weight decay and clipping. Returns
-                                   whether all new values are finite
-    _rule_adjoint(dp1, dmoments, g, moments, step)    returns (dg, [derivative for each moment]): the
-                                   derivatives of a loss with respect to g and to the moments before the
-                                   update, from those with respect to p1 and to the moments after the update
+    _rule(step, p, g, *moments)                      updates the parameters p and the moments in place, from
+                                                     the gradient g, with weight decay and clipping. Returns
+                                                     whether all new values are finite
+    _rule_adjoint(dp1, dmoments, g, moments, step)   returns (dg, [derivative for each moment]): the
+                                                     derivatives of a loss with respect to g and to the
+                                                     moments before the update, from those with respect to the
+                                                     new parameters p1 and to the moments after the update
 
     Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
@@ -66,18 +69,19 @@ class Optimizer:
 
     @property
     def _options(self):
-        """(weight_decay, clip), the last arguments of the optimisers' kernels; infinity if clip is None."""
+        """(weight_decay, clip), the last arguments of the optimisers' kernels. No clipping is clip = inf."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
-        """The state before the first update of p: step 0, and zeros for each moment."""
+        """The state before the first update of p (P,): {"step": 0, name of each moment: zeros (P,)}."""
         return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
 
     def update(self, p, g, state):
-        """Update p and state in place. Returns whether all new values are finite. g stays unchanged.
+        """Update the parameters p and the state in place, from the gradient g. Returns whether all is finite.
 
-        Ctrl-C takes effect only after the update. Raises ValueError if g is None or differs from p in shape,
-        or if state does not have the step and the moments of this optimiser.
+        p and g are vectors (P,), and state is a dict as from `start`. g stays unchanged. Ctrl-C takes effect
+        only after the update. Raises ValueError if g is None or differs from p in shape, or if state does not
+        have the step and the moments of this optimiser.
         """
         name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
@@ -96,9 +100,13 @@ class Optimizer:
         return finite
 
     def step(self, p, g, state):
-        """(p1, state1, cache): the parameters and the state after one update, and what `adjoint` needs.
+        """Compute one update without changing the arguments: (p1, state1, cache).
 
-        p, g and state stay unchanged. Raises ValueError in the same cases as `update`.
+        p, g    the parameters and their gradient, vectors (P,)
+        state   the optimiser's state, a dict as from `start`
+
+        p1 and state1 are the parameters and the state after the update; cache is what `adjoint` needs. Raises
+        ValueError in the same cases as `update`.
         """
         p1 = p.copy()
         state1 = deepcopy(state)
@@ -106,11 +114,15 @@ class Optimizer:
         return p1, state1, (p, g, state, p1)
 
     def adjoint(self, dp1, dstate1, cache):
-        """(dp, dg, dstate): the derivatives of a loss with respect to the arguments p, g and state of `step`.
+        """Run the backward pass of `step`: (dp, dg, dstate), the derivatives of a loss for its arguments.
 
-        dp1 and dstate1 are the derivatives of this loss with respect to the results p1 and state1 of `step`,
-        and cache is the third result. dstate1 and dstate are {moment: vector (P,)}. If dstate1 is None, or
-        does not have a moment, the derivative with respect to the moment is zero.
+        dp1       the derivative of the loss with respect to p1, the parameters after the update
+        dstate1   {moment: derivative with respect to this moment after the update}. If it is None, or does
+                  not have a moment, this derivative is zero
+        cache     the third result of `step`
+
+        dp, dg and dstate {moment: vector (P,)} are the derivatives with respect to the arguments p, g and
+        state of `step`.
         """
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
@@ -121,12 +133,15 @@ class Optimizer:
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
-        """A new optimiser of the same class, with new values {name: value} of some arguments, such as lr."""
+        """A copy of the optimiser in which some arguments have new values: changed(lr=0.1).
+
+        constants are {name of the argument: new value}.
+        """
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
 
     def planned(self, old, new):
-        """A copy of the optimiser in which every schedule over `old` steps is over `new` steps.
+        """A copy of the optimiser in which each schedule over `old` steps became one over `new` steps.
 
         The optimiser itself is returned if it has no such schedule.
         """
@@ -294,7 +309,11 @@ class Historical(Optimizer):
         return Historical(self.rule.planned(old, new), self.weight)
 
     def _pulled(self, p, g, past):
-        """The gradient g1 that `rule` gets: g + 2 weight (p - past). past is the mean of past weights."""
+        """The gradient that `rule` gets: g + 2 weight (p - past).
+
+        p are the parameters, g their gradient, and past is the mean of the parameters before each past
+        update; all (P,).
+        """
         return g + 2 * self.weight * (p - past)
 
     def _rule(self, step, p, g, *moments):
@@ -312,17 +331,17 @@ class Historical(Optimizer):
 
 
 def _derivative(dstate, name, p):
-    """The derivative with respect to the moment `name`: dstate[name].
+    """The derivative of a loss with respect to the moment `name`, a vector: dstate[name].
 
-    It is zeros in the shape of p if dstate is None, or if dstate does not have this moment or has None for
-    it.
+    It is zeros in the shape of the parameters p if dstate is None, or if dstate does not have this moment or
+    has None for it.
     """
     found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 
 def _half_inverse(root):
-    """The derivative of sqrt(v) with respect to v: 1 / (2 root), with root = sqrt(v). It is 0 where v = 0."""
+    """The derivative of sqrt(v) with respect to v: 1 / (2 root), where root is sqrt(v); 0 where v = 0."""
     return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
 
 
@@ -343,7 +362,7 @@ def moving_average(average, p, decay):
 
 @contextmanager
 def _interrupts_deferred():
-    """A context in which Ctrl-C takes effect only at the end: no update is interrupted in the middle.
+    """A context manager in which Ctrl-C takes effect only at the end of the block: no update is interrupted.
 
     So the parameters and the optimiser's state always change together. In a thread other than the main one,
     or if SIGINT has no handler in Python, the context does nothing: Python runs handlers in the main thread

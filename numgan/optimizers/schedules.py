@@ -10,7 +10,10 @@ from ..core.arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):
-    """The value of a schedule at `step`, a number. A `value` that is not callable is returned unchanged."""
+    """The number that `value`, a schedule or a number, has at this step.
+
+    A schedule is a function of the step. A `value` that is not callable is returned unchanged.
+    """
     return plain(value(step)) if callable(value) else value
 
 
@@ -30,7 +33,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """Schedule: `start` for `wait` steps, then linear to `end` over `steps` steps, then `end`."""
+    """Schedule: `start` for the first `wait` steps, then linear to `end` over `steps` steps, then `end`."""
 
     start: float
     end: float
@@ -43,7 +46,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Schedule: start factor^step, but at least `floor`.
+    """Schedule: the value start factor^step at each step, but at least `floor`.
 
     Goodfellow et al. 2014 divide the learning rate by 1.000004 at every update: factor = 1 / 1.000004.
     """
@@ -75,9 +78,7 @@ class Cosine(Schedule):
 class Warmup(Schedule):
     """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 in the first `steps` steps.
 
-    After these steps the factor stays 1.
-
-    then    a number or a schedule
+    After these steps the factor stays 1. `then` is a number or a schedule.
     """
 
     then: object
@@ -88,9 +89,9 @@ class Warmup(Schedule):
 
 
 def planned(value, old, new):
-    """A schedule over `old` steps as the same schedule over `new` steps. Any other `value` is returned as is.
+    """Convert a schedule over `old` steps to the same schedule over `new` steps. Return others unchanged.
 
-    The schedule that a Warmup changes to is replaced too.
+    If `value` is a Warmup, only the schedule `then` in it is converted.
     """
     changes = {"steps": new} if getattr(value, "steps", None) == old else {}
     if isinstance(value, Warmup):

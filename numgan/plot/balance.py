@@ -24,7 +24,7 @@ COLOURS = (
 
 @drawn
 def over_steps(panels, columns=1, title=""):
-    """Draw curves over the steps of G, in rows of `columns` panels. Returns a Pillow image.
+    """Draw curves over the training steps of G, in rows of `columns` panels. Returns a Pillow image.
 
     panels   a list of dictionaries, one for each panel, with these keys:
              "title"    the title of the panel
@@ -62,12 +62,13 @@ def over_steps(panels, columns=1, title=""):
 def pairs(x, y, enough, shares, names, label):
     """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
-    x        (N,), the figure of each network with the first method: the horizontal axis of the scatter plot
-    y        (N,), the figure of each network with the second method: the vertical axis
-    enough   a method works on a network if its figure is at least this value; drawn as two dotted lines
-    shares   {group of networks: {method: share of the group on which it works}}, drawn as bars
+    x        (N,), a number that measures each network after training with the first method: the horizontal
+             axis
+    y        (N,), the same for the second method: the vertical axis
+    enough   a method works on a network if this number is at least `enough`; drawn as two dotted lines
+    shares   {group of networks: {method: fraction of the group on which it works}}, drawn as bars
     names    the names of the two methods
-    label    the name of the figure in x and y
+    label    the name of the number in x and y
 
     Returns a Pillow image.
     """

@@ -8,7 +8,7 @@ PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
 def _legend_below(figure, axes, **settings):
-    """Draw one legend below all panels of the figure, with the names in the panel `axes`.
+    """Draw one legend below all panels of a matplotlib figure, with the names in the panel `axes`.
 
     settings are arguments of matplotlib's legend.
     """
@@ -20,7 +20,8 @@ def _legend_below(figure, axes, **settings):
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     """Draw vector fields in the plane and paths in them, in rows of four panels. Returns a Pillow image.
 
-    panels           {title: (field, {label: path (T, 2)})} with field(z) -> v, both of shape (2,)
+    panels           {title: (field, {label: path (T, 2)})}. field(z) returns the vector at the point z, both
+                     (2,)
     xlabel, ylabel   the labels of the axes of every panel
     title            the title of the whole picture
     side             each panel covers -side to side on both axes

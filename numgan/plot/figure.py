@@ -76,7 +76,7 @@ def matplotlib_module():
 
 
 def _settings():
-    """Three paths where matplotlib may look for its settings.
+    """The paths of three files where matplotlib may look for its settings.
 
     They are: matplotlibrc in the current folder, the path in the environment variable MATPLOTLIBRC, and
     matplotlibrc in the folder with this path.
@@ -86,7 +86,7 @@ def _settings():
 
 
 def _may_block(path):
-    """True if `path` exists but is neither a file nor a folder, such as a pipe. To open it may never end."""
+    """True if `path` exists but is neither a file nor a folder, such as a pipe. Opening it may never end."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
@@ -134,7 +134,7 @@ def figure_of(panels, size, columns=1, margin=0.0):
 
 
 def dots(axes, x, size, colour, label=None):
-    """Draw the points x (N, 2) on the axes as dots without edges.
+    """Draw the points x (N, 2) on the matplotlib axes as dots without edges.
 
     size     the area of a dot in square points
     colour   the colour of the dots
@@ -144,7 +144,7 @@ def dots(axes, x, size, colour, label=None):
 
 
 def square(axes, low, high, **settings):
-    """Make the axes square: both have the range from `low` to `high`, and the same scale.
+    """Make matplotlib axes square: both have the range from `low` to `high`, and the same scale.
 
     settings are further arguments of matplotlib's axes.set.
     """
@@ -186,10 +186,11 @@ def _printable(letter):
 
 
 def plainly(name):
-    """`readable(name)` for a text that matplotlib draws.
+    r"""The text `name` as printable text that matplotlib draws letter by letter.
 
-    "$" is escaped: otherwise matplotlib reads the text between two "$" as a formula. A letter that the font
-    lacks is escaped too, such as \\u65e5: otherwise all these letters are drawn as the same box.
+    It is `readable(name)`, with two changes. "$" is escaped: otherwise matplotlib reads the text between two
+    "$" as a formula. A letter that the font lacks is escaped too, such as \u65e5: otherwise all such letters
+    are drawn as the same box.
     """
     from matplotlib.ft2font import FT2Font
 

@@ -21,11 +21,13 @@ NO_LETTER = "\U0010fffd"  # no font has this one: it is drawn as the box that st
 
 
 def legible(names):
-    """The texts that are drawn for the names of the classes 0, 1, ..., a list of the same length.
+    """The list of the texts that a picture shows for class names, one for each name.
 
-    Different names have different texts. A name is one line: control characters are escaped (see
-    `readable`), and a name of more than LONGEST characters is shortened in its middle. "class 3", with the
-    escaped name after it, takes the place of a name that no font can draw, or that would look like another.
+    names   the names of the classes 0, 1, ...
+
+    Different names have different texts. A name is one line: control characters are escaped (see `readable`),
+    and a name of more than LONGEST characters is shortened in its middle. If no font can draw a name, or if
+    it would look like another name, its text is "class 3", with the escaped name after it.
     """
     names = list(names)
     lines = [unicodedata.normalize("NFC", readable(name)) for name in names]
@@ -39,7 +41,10 @@ def legible(names):
 
 
 def replaced(names):
-    """{text in the picture: readable name} of the names of classes that `legible` shortens or replaces."""
+    """The class names that pictures do not show in full, as a dict {text in the picture: readable name}.
+
+    names are the names of all classes. `legible` shortens or replaces such a name.
+    """
     names = list(names)
     return {
         text: readable(name)
@@ -61,10 +66,9 @@ def _in_ascii(line):
 def font_of(line):
     """The first Pillow font that has every letter of the text `line`; None if no font can draw it.
 
-    A line that cannot be seen, such as one of spaces alone, counts as one that no font can draw.
-
-    Letters that are written from right to left or joined, such as Arabic ones, need Pillow's layout engine
-    Raqm. Without this engine no font can draw them.
+    None also for a line that cannot be seen, such as one of spaces alone. Letters that are written from right
+    to left or joined, such as Arabic ones, need Pillow's layout engine Raqm. Without this engine no font can
+    draw them.
     """
     shaped = any(
         unicodedata.bidirectional(letter) in ("R", "AL") or unicodedata.category(letter)[0] == "M"
@@ -84,9 +88,9 @@ def _own_font():
 
 @lru_cache
 def _wide_font(shaped):
-    """DejaVu Sans in the size of Pillow's own font; None without matplotlib or without FreeType.
+    """Open the font DejaVu Sans in the size of Pillow's own font. None without matplotlib or FreeType.
 
-    shaped   whether the layout engine is Raqm, for letters that are joined or go from right to left
+    shaped   True: with the layout engine Raqm, for letters that are joined or go from right to left
     """
     engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     try:
@@ -96,8 +100,9 @@ def _wide_font(shaped):
 
 
 def _has(font, letter):
-    """Whether a font has a letter: whether it draws another picture for it than the box of missing letters.
+    """Whether a Pillow font can draw a letter.
 
+    A font draws the same box for every letter that it lacks. So the letter must look different from this box.
     Without FreeType, Pillow has a font of bitmaps, and only its letters of ASCII are used.
     """
     if not isinstance(font, ImageFont.FreeTypeFont):

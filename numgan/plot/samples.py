@@ -26,10 +26,13 @@ PAPER = 64  # the background, dark grey, so that the edges of black pictures are
 
 
 def grid(images, columns, names=()):
-    """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`. Returns a Pillow image.
+    """Draw pictures in rows of `columns` pictures. Returns a Pillow image.
 
-    An image is enlarged by a whole factor, so that its longer side has about CELL pixels. names are written
-    at the left, one for each row, as `legible` gives them: a name that cannot be drawn becomes "class 0".
+    images    (N, H, W, C) uint8 with C = 1 or 3. Each is enlarged by a whole factor, so that its longer side
+              has about CELL pixels
+    columns   the number of pictures in a row
+    names     texts that are written at the left, one for each row. A name that no font can draw becomes
+              "class 0" (see `legible`)
     """
     n, height, width, channels = images.shape
     names = legible(names)
@@ -54,12 +57,12 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title="", names=None):
-    """Draw the samples `fake` (M, ...) over the data `real` (N, ...). Returns a Pillow image.
+    """Draw the samples `fake` (M, ...) over the data `real` (N, ...) as dots. Returns a Pillow image.
 
-    Rows of one number become two histograms. Of rows of more than two numbers the first two are drawn, and
-    the labels of the axes say so. The range of the axes depends on the data only, so that pictures of several
-    steps have equal axes. names are those of the columns; None: x_1, x_2. Raises ValueError if real and fake
-    rows differ in length.
+    Each row of the arrays is one point. Rows of one number become two histograms. Of rows of more than two
+    numbers the first two are drawn, and the labels of the axes say so. The range of the axes depends on the
+    data only, so that pictures of several steps have equal axes. `title` is written above. `names` are the
+    names of the columns; None: x_1, x_2. Raises ValueError if real and fake rows differ in length.
     """
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     if real.shape[1] != fake.shape[1]:
@@ -98,15 +101,17 @@ def points(real, fake, title="", names=None):
 
 @drawn
 def curves(records, title="", labels=None):
-    """Draw curves over steps from the records of a metrics.jsonl. Returns a Pillow image.
+    """Draw the losses and metrics of a run over its steps. Returns a Pillow image.
 
-    A record is {"step": number, "losses": {name: value}, "metrics": {name: value}}, one for each logged step.
+    records   the lines of a metrics.jsonl, one dict for each logged step: {"step": number, "losses": {name:
+              value}, "metrics": {name: value}}
+    title     the title of the picture
+    labels    {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
+
     All losses are in one panel, D(x) and D(G(z)) in another, and every other metric has its own panel. Only
     the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is limited.
     A missing value is a gap in the curve. A metric of an earlier step, {"computed": {name: step}} in the
     record, is drawn as a point at this step.
-
-    labels   {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
     """
     losses, metrics = (
         list(dict.fromkeys(name for record in records for name in record[kind]))[:NAMES]
@@ -140,14 +145,15 @@ def _short(text, most):
 
 
 def _lines(label):
-    """The label of an axis, of at most three lines, as matplotlib needs it."""
+    """The label of an axis as text of at most three lines, without letters that the font lacks."""
     return "\n".join(plainly(line) for line in textwrap.wrap(_short(label, 3 * WIDE - 10), WIDE))
 
 
 def _curve(records, kind, name):
-    """(steps, values) of the curve `name`: lists with one entry for each record, or fewer.
+    """(steps, values) of one curve: two lists with one entry for each logged step, or fewer.
 
-    kind   "losses" or "metrics"
+    records   the lines of a metrics.jsonl, dicts
+    kind      "losses" or "metrics";  name: the name of the curve
 
     A value that several records repeat, because it was not computed again, is one entry at the step that
     computed it. A value that is missing or None is nan, a gap.
@@ -161,9 +167,11 @@ def _curve(records, kind, name):
 
 
 def gif(frames, file, milliseconds=200, hold=2000):
-    """Write an endless GIF to `file`, a binary file. `frames` are Pillow images of the same size.
+    """Write an animation that repeats without end, as a GIF, to the open binary file `file`.
 
-    Each frame is shown for `milliseconds`, the last one for `hold` milliseconds.
+    frames         Pillow images of the same size
+    milliseconds   the time for which each frame is shown
+    hold           the time for the last frame, in milliseconds
     """
     first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]

@@ -7,11 +7,11 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 @drawn
 def step_times(results, title=""):
-    """Draw the results of `bench steps`: milliseconds per training step of numgan and of its competitors.
+    """Draw the results of `bench steps`: milliseconds per training step of numgan, NumPy and PyTorch.
 
-    results has one dictionary, and the picture has one panel, for each workload. The bars are numgan, NumPy
-    (if it was measured) and each PyTorch variant. The whiskers are quartiles. The title of a panel contains
-    the largest gradient difference, if there is one. Returns a Pillow image.
+    results is a list of dictionaries, one for each workload, and the picture has one panel for each. The bars
+    are numgan, NumPy (if it was measured) and each PyTorch variant. The whiskers are quartiles. The title of
+    a panel contains the largest gradient difference, if there is one. Returns a Pillow image.
     """
     figure, all_axes = figure_of(len(results), (8, 1.6), margin=1.2)
     for axes, result in zip(all_axes, results, strict=True):
@@ -34,9 +34,9 @@ def step_times(results, title=""):
 def roofline(found, title=""):
     """Draw the result of `bench kernels`: GFLOP/s over flops per byte, one mark for each float32 kernel.
 
-    The line is the upper limit of the speed. It is the smaller of two numbers: the measured peak of
-    multiply-adds (if it is known), and flops per byte times the measured memory bandwidth. Returns a Pillow
-    image.
+    found is the dictionary that `bench kernels --json` prints. The line is the upper limit of the speed. It
+    is the smaller of two numbers: the measured peak of multiply-adds (if it is known), and flops per byte
+    times the measured memory bandwidth. Returns a Pillow image. title is the title of the picture.
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
@@ -75,9 +75,11 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the rows of `bench growth`: milliseconds per image, with quartiles, over the changed setting.
+    """Draw the results of `bench growth`: milliseconds per image over the size that was changed.
 
-    There is one panel for each setting that is changed, such as the batch size. Returns a Pillow image.
+    rows is a list of dictionaries, one for each measured size. There is one panel for each quantity that is
+    changed, such as the batch size. A band shows the quartiles. Returns a Pillow image. title is the title of
+    the picture.
     """
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1))

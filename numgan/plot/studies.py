@@ -9,12 +9,12 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 
 @drawn
 def mixtures(panels, centres, std, title=""):
-    """Draw samples of a mixture of Gaussians, with two panels for each name. Returns a Pillow image.
+    """Draw samples of a mixture of Gaussians, two panels for each set of samples. Returns a Pillow image.
 
     The left panel shows the plane. The right panel shows every sample relative to its nearest mode, in units
     of sigma, with circles of 1 and 3 sigma.
 
-    panels    {name: samples (N, 2)}
+    panels    {name of the set: samples (N, 2)}
     centres   (K, 2), the centres of the modes
     std       sigma, the standard deviation of each mode
     title     the title of the whole picture
@@ -37,11 +37,12 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw samples over the centres of the modes, in rows of `columns` small panels. Returns a Pillow image.
+    """Draw sets of samples over the centres of the modes, one small panel for each. Returns a Pillow image.
 
-    panels    {name: samples (N, 2)}
+    panels    {name of the set: samples (N, 2)}
     centres   (K, 2), the centres of the modes
     side      each panel covers -side to side on both axes
+    columns   the number of panels in a row
     """
     figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):

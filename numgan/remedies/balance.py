@@ -12,11 +12,11 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Balance(Remedy):
-    """Remedy: in each step D trains if its loss is above `balance`, and G trains if not.
+    """Remedy: only one of D and G trains in a step. D trains if its loss is above `balance`, otherwise G.
 
     The loss is the adversarial loss of D in the step before, without penalties and with the labels 1 for real
     samples and 0 for fakes. In the first step D trains. With balance = 0 the remedy does nothing: both
-    players train in each step. Raises ValueError unless balance is a finite number of at least 0.
+    networks train in each step. Raises ValueError unless balance is a finite number of at least 0.
     """
 
     balance: float = 0.0

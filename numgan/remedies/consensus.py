@@ -33,12 +33,13 @@ from .penalties import expect_weight
 @may_underflow
 @dataclass(frozen=True)
 class Consensus:
-    """The penalty weight/2 |v|^2 of consensus optimisation, v: the gradients of both players' losses.
+    """The penalty weight/2 |v|^2 of consensus optimisation. v holds the gradients of both networks' losses.
 
-    v = (d L_D / d phi, d L_G / d theta). L_D and L_G are the losses of D and G in `loss`, an adversarial
-    loss; phi are D's parameters and theta G's.
-
+        v = (d L_D / d phi, d L_G / d theta)
         value, (dphi, dtheta), (v_phi, v_theta) = Consensus(10.0, nonsaturating)(D, G, phi, theta, real, z)
+
+    L_D and L_G are the losses of D and G in `loss`, an adversarial loss; phi are D's parameters and theta
+    G's.
 
     Raises ValueError for a weight that is negative or not finite. Raises TypeError for a loss that is not an
     AdversarialLoss (second derivatives are needed). The call raises TypeError for a D or G that is not a
@@ -60,13 +61,14 @@ class Consensus:
     def __call__(
         self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()
     ):
-        """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and v.
+        """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and those of the losses.
 
-        real            (M, ...) real samples
-        z               (N, Z) noise; M and N may differ
-        real_context    the context of D's passes on real samples
-        fake_context    the context of D's passes on fakes
-        gen_context     the context of G's passes
+        D, G           the networks;  phi, theta: their Parameters
+        real           (M, ...) real samples
+        z              (N, Z) noise; M and N may differ
+        real_context   the context of D's passes on real samples
+        fake_context   the context of D's passes on fakes
+        gen_context    the context of G's passes
 
         dphi and dtheta are the gradients of the penalty with respect to phi and theta. v_phi and v_theta are
         the gradients of the losses of D and G without the penalty. For an update the caller adds v_phi to
@@ -111,9 +113,10 @@ class Consensus:
         )
 
     def _sum(self, p, *gradients):
-        """weight times the sum of `gradients`, as Parameters with the layout of p.
+        """The number `weight` times the sum of some gradients, as Parameters with the layout of p.
 
-        Each of the gradients is one that a backward pass of the network of p returned.
+        p           the Parameters of a network
+        gradients   each is a gradient {name: array} that a backward pass of this network returned
         """
         return p.like(
             p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients)

@@ -18,14 +18,19 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 
 @may_underflow
 def noisy(x, std, rng):
-    """Instance noise for the inputs of D: x + std e, e ~ N(0, 1) for each entry of the samples x (N, ...).
+    """Add instance noise to samples x (N, ...): x + std e, with e ~ N(0, 1) for each entry. A new array.
+
+    x     an array of floats: real samples or fakes, the inputs of D
+    std   the standard deviation of the noise. If it is 0, x itself is returned
+    rng   a numpy Generator. Use different streams for real samples, for fakes and for each step
 
     Source: Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. Without noise D can separate two
     distributions on low-dimensional sets without error, and then G's gradient vanishes. With noise the two
     distributions overlap, and G has a useful gradient. The derivative of the result with respect to x is the
-    identity. Use different random streams for real samples, for fakes and for each step. If std is 0, x
-    itself is returned. Raises TypeError for an x that is not an array of floats. Raises ValueError for an
-    empty x, an rng that is not a numpy Generator, or a std that is negative or not finite.
+    identity.
+
+    Raises TypeError for an x that is not an array of floats. Raises ValueError for an empty x, an rng that is
+    not a numpy Generator, or a std that is negative or not finite.
     """
     expect_samples("noisy", x=x)
     expect_rng("noisy", rng)
@@ -37,13 +42,14 @@ def noisy(x, std, rng):
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
     """Draw labels for D's loss, for samples that are all real or all fake. Returns an array of `shape`.
 
-    real      True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
-    smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
-    soft      True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
-              no effect
-    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample
+    real     True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
+    smooth   the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
+    soft     True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
+             no effect
+    flip     the probability that a real sample gets the label of a fake, or a fake that of a real sample
 
-    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
+    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator. dtype is the dtype
+    of the result.
     """
     expect_rng("drawn_labels", rng)
     if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):
@@ -78,7 +84,14 @@ class InstanceNoise(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class NoisyLabels(Remedy):
-    """Remedy: smoothed, soft or flipped labels in D's loss; `drawn_labels` explains the three fields."""
+    """Remedy: D's loss gets smoothed, soft or flipped labels in place of 1 for real samples and 0 for fakes.
+
+    smooth   the label of real samples
+    soft     True: labels are uniform in 0.7..1.2 for real samples and in 0..0.3 for fakes
+    flip     the probability that a sample gets the label of the other kind
+
+    `drawn_labels` draws the labels.
+    """
 
     smooth: float = 0.9
     soft: bool = False

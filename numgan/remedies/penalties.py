@@ -51,13 +51,13 @@ EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative
 
 @may_underflow
 def on_input_gradient(penalty, D, phi, x, context=Pass()):
-    """(value, dphi): the value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi.
+    """The value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi: (value, dphi).
 
-    penalty    a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
-    D          a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
-    phi        D's Parameters
-    x          (N, ...) the samples
-    context    the context of D's passes
+    penalty   a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
+    D         a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi       D's Parameters
+    x         (N, ...) the samples
+    context   the context of D's passes
 
     If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum over the batch. Raises ValueError
     unless D is a layer and phi a Parameters, for an empty batch, or for logits of another shape. Raises
@@ -69,12 +69,16 @@ def on_input_gradient(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
-    """(value, dphi): like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
+    """(value, dphi): a penalty on g = grad_x sum D(x) and on the logits y = D(x), and its gradient.
 
-    penalty    a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy.
-               u = None means zero
+    penalty   a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy. u =
+              None means zero
+    D         a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi       D's Parameters; dphi is the derivative of value with respect to phi
+    x         (N, ...) the samples
+    context   the context of D's passes
 
-    The other arguments and the errors are those of `on_input_gradient`.
+    The errors are those of `on_input_gradient`.
     """
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
         raise ValueError(
@@ -100,14 +104,14 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 class InputGradientPenalty:
-    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of`.
+    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines the method `of`.
 
-    of(g) -> (value, v): the value of the penalty for g (N, ...), and v = d value / dg. The call of a penalty
+    of(g) -> (value, v): the value of the penalty for g (N, ...), and v = d value / dg. A call of the penalty
     raises the errors of `on_input_gradient`.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
-        """(value, dphi): the penalty at the samples x (N, ...), and its gradient with respect to phi.
+        """Compute the penalty at the samples x (N, ...) and its gradient with respect to phi: (value, dphi).
 
         D is a network, phi are its Parameters, and `context` is that of D's passes.
         """
@@ -139,7 +143,10 @@ class GradientPenalty(InputGradientPenalty):
         plain_fields(self)
 
     def of(self, g):
-        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        """The value of the penalty and its derivative v with respect to g: (value, v).
+
+        g (N, ...) are the gradients of D at N samples; v has the same shape.
+        """
         n = norms(g)
         excess = n - self.target
         if self.one_sided:
@@ -168,15 +175,20 @@ class R1(InputGradientPenalty):
         expect_weight(self, "10")
 
     def of(self, g):
-        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        """The value of the penalty and its derivative v with respect to g: (value, v).
+
+        g (N, ...) are the gradients of D at N samples; v has the same shape.
+        """
         v = self.weight / len(g) * g
         return 0.5 * float((v * g).sum()), v
 
 
 class R2(R1):
-    """The penalty R2: the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
+    """The penalty R2: weight/2 mean_n |g_n|^2, where g_n is the gradient of D at the fake n.
 
-    value, dphi = R2(10.0)(D, phi, fake, context)
+        value, dphi = R2(10.0)(D, phi, fake, context)
+
+    It is the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
     """
 
 
@@ -203,12 +215,13 @@ class Roth:
         expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        """(value, dphi): the penalty, and its gradient with respect to D's Parameters phi.
+        """Compute the penalty and its gradient with respect to D's Parameters phi: (value, dphi).
 
-        real            (M, ...) real samples
-        fake            (N, ...) fakes
-        real_context    the context of D's passes on real samples
-        fake_context    the context of D's passes on fakes
+        D              the network;  phi: its Parameters
+        real           (M, ...) real samples
+        fake           (N, ...) fakes
+        real_context   the context of D's passes on real samples
+        fake_context   the context of D's passes on fakes
         """
         on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
         on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)
@@ -270,7 +283,10 @@ class Lazy:
         plain_fields(self)
 
     def is_due(self, step):
-        """Whether the penalty is computed at this step. A metric of it belongs to these steps only."""
+        """Whether the penalty is computed at this step, a number from 0: True for multiples of `every`.
+
+        Raises ValueError unless step is an integer of at least 0.
+        """
         if not is_integer(step):
             raise ValueError(
                 f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
@@ -278,14 +294,19 @@ class Lazy:
         return step % self.every == 0
 
     def term(self, step, D, phi, *args, **words):
-        """The result of a call at the steps at which the penalty is computed, and None at all other steps.
+        """(value, dphi) of the penalty if it is computed at this step, otherwise None.
 
-        A remedy returns it from its method `penalty` (see `Remedy`).
+        The arguments and the result are those of a call of this object. A remedy returns the result from its
+        method `penalty` (see `Remedy`).
         """
         return self(step, D, phi, *args, **words) if self.is_due(step) else None
 
     def __call__(self, step, D, phi, *args, **words):
         """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
+
+        step          the number of updates so far
+        D, phi        the network and its Parameters
+        args, words   the other arguments of the penalty
 
         If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
         **words). At all other steps they are 0.0 and zeros, and D makes no pass.
@@ -305,10 +326,10 @@ def _expect_penalty(record, name):
 
 
 def expect_weight(penalty, paper):
-    """Raise ValueError unless penalty.weight is a finite number of at least 0.
+    """Raise ValueError unless the weight of a penalty is a finite number of at least 0.
 
-    It also converts NumPy numbers in the fields of `penalty` to Python numbers. `paper` is the weight in the
-    paper as a text, for the message.
+    NumPy numbers in the fields of `penalty` become Python numbers. `paper` is the weight in the paper as a
+    text, for the message.
     """
     if not is_number(penalty.weight):
         raise ValueError(
@@ -320,7 +341,7 @@ def expect_weight(penalty, paper):
 
 @may_underflow
 def norms(g):
-    """The norm of each row of g (N, ...), with the shape (N, 1, ..., 1): |g_n| = sqrt(sum of g_n^2 + EPS).
+    """The norm of each row of g (N, ...): |g_n| = sqrt(sum of g_n^2 + EPS), with the shape (N, 1, ..., 1).
 
     EPS = 1e-12 gives the norm a derivative at g_n = 0.
     """
@@ -374,10 +395,10 @@ def perturbed(real, rng, scale=0.5):
 @may_underflow
 @dataclass(frozen=True)
 class R1Penalty(Remedy):
-    """Remedy: the penalty R1 on real samples, as D gets them.
+    """Remedy: adds the penalty R1 on real samples, as D gets them, to D's loss.
 
-    gamma    the weight of R1
-    every    R1 is computed at the steps 0, every, 2 every, ... only, and multiplied by `every` (see `Lazy`)
+    gamma   the weight of R1
+    every   R1 is computed at the steps 0, every, 2 every, ... only, and multiplied by `every` (see `Lazy`)
 
     Raises ValueError for a gamma that is negative or not finite, or unless every is an integer of at least 1.
     """
@@ -394,9 +415,9 @@ class R1Penalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class RothPenalty(Remedy):
-    """Remedy: the penalty `Roth` on real samples and fakes, as D gets them.
+    """Remedy: adds the penalty `Roth` on real samples and fakes, as D gets them, to D's loss.
 
-    gamma    the weight of the penalty, a number or a schedule
+    gamma   the weight of the penalty, a number or a schedule
 
     Raises ValueError for a gamma that is a negative or non-finite number.
     """
@@ -412,10 +433,11 @@ class RothPenalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class DRAGANPenalty(Remedy):
-    """Remedy: a gradient penalty at random points around the real samples that D gets (see `perturbed`).
+    """Remedy: adds a gradient penalty at random points around the real samples to D's loss (see `perturbed`).
 
-    gradient_penalty    the penalty, called with (D, phi, points, context). Raises TypeError if it cannot be
-                        called
+    gradient_penalty   the penalty, called with (D, phi, points, context)
+
+    Raises TypeError for a gradient_penalty that cannot be called.
     """
 
     gradient_penalty: GradientPenalty = GradientPenalty(10.0)

@@ -67,59 +67,87 @@ class Remedy:
     needs_real = False  # whether D gets real samples in G's step too
 
     def memory(self, game, dtype):
-        """{name: array of type dtype}: initial values of the arrays that the remedy keeps between steps.
+        """The first values of the arrays that the remedy keeps between steps: {name: array}, here {}.
+
+        game    the system
+        dtype   the dtype of arrays of floats
 
         The game calls this method before the first step.
         """
         return {}
 
     def rounds(self, rounds, game):
-        """The names of the objectives of one step, in order. `rounds` are those names without this remedy."""
+        """The names of the objectives of one step, in order. Here they are returned unchanged.
+
+        rounds   the names without this remedy
+        game     the system
+        """
         return rounds
 
     def opponent(self, params, name, game, seed):
-        """The Parameters of a player's opponent: of G in D's step, and of D in G's step.
+        """The Parameters of a network's opponent: of G in D's step, and of D in G's step. Here unchanged.
 
-        `name` is the name of that network. `params` are its Parameters without this remedy.
+        params   the Parameters of the opponent without this remedy
+        name     the name of the opponent's network
+        game     the system;  seed: the seed of the objective
         """
         return params
 
     def fakes(self, rows, game, seed):
-        """(rows, new memory): the fakes that D gets in D's step.
+        """(rows, new memory): the fakes that D gets in D's step. Here they are returned unchanged, with {}.
 
-        rows is {"x": fakes}, and with classes {"x": fakes, "y": labels}. The argument `rows` has the fakes
-        without this remedy.
+        rows   {"x": fakes}, and with classes {"x": fakes, "y": labels}: the fakes without this remedy
+        game   the system;  seed: the seed of the objective
+
+        New memory is {name: array}, new values of arrays that the remedy keeps between steps.
         """
         return rows, {}
 
     def input(self, x, where, game, seed):
-        """The samples (N, ...) that D gets in place of the samples x (N, ...), in both players' steps."""
+        """The samples (N, ...) that D gets instead of the samples x (N, ...), in all steps. Here x itself.
+
+        where   "real" or "fake", the kind of the samples
+        game    the system;  seed: the seed of the objective
+        """
         return x
 
     def loss(self, loss, where, game, seed):
-        """The loss of D on real samples or on fakes, as a function: logits -> (loss, dlogits).
+        """The loss of D on real samples or fakes, a function logits -> (loss, dlogits). Here unchanged.
 
-        dlogits is the derivative of the loss with respect to the logits. where is "real" or "fake". The
-        argument `loss` is the function without this remedy.
+        loss    the function without this remedy
+        where   "real" or "fake", the kind of the samples
+        game    the system;  seed: the seed of the objective
+
+        dlogits is the derivative of the loss with respect to the logits.
         """
         return loss
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, gradient with respect to phi) of a term that is added to D's loss; None: no term.
+        """(value, gradient with respect to phi) of a term that is added to D's loss; None, as here: no term.
+
+        D, phi       the network and its Parameters
+        real, fake   the inputs of D: samples, or (samples, labels)
+        game         the system;  seed: the seed of the objective
 
         A penalty that is computed at some steps only returns None at the other steps, as `Lazy.term` does.
         The curve then shows its last value.
-
-        phi are D's parameters. real and fake are the inputs of D: samples, or (samples, labels).
         """
         return None
 
     def before_update(self, params, game):
-        """New memory from the parameters before an update of D. params are {network: Parameters}."""
+        """New values {name: array} of arrays that the remedy keeps, before an update of D. Here {}.
+
+        params   {network: Parameters} before the update
+        game     the system
+        """
         return {}
 
     def judged(self, real, fake, game):
-        """New memory from the logits of D on real samples, `real` (M, 1), and on fakes, `fake` (N, 1).
+        """New values {name: array} of arrays that the remedy keeps, from the logits of D. Here {}.
+
+        real   (M, 1) the logits on real samples
+        fake   (N, 1) the logits on fakes
+        game   the system
 
         The game calls this method in D's step, and also in G's step if a remedy has needs_real = True.
         """

@@ -42,17 +42,20 @@ class Pool:
         plain_fields(self)
 
     def empty(self, **rows):
-        """The content of an empty pool. rows are {array's name: (shape of one sample, dtype)}."""
+        """The content of an empty pool, a dict of arrays: {"pool.count": ..., "pool.NAME": ...}.
+
+        rows   {NAME, the name of an array of a sample: (shape of one sample, dtype)}
+        """
         return {"pool.count": np.zeros(1, np.int64)} | {
             f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
         }
 
     def mix(self, held, fresh, rng):
-        """(the samples for D, the new content of the pool), both as new arrays.
+        """(the samples for D, the new content of the pool), both as dicts of new arrays.
 
-        held     the content of the pool
-        fresh    the new samples, {name: array (n, ...)}; the samples for D have the same form
-        rng      the numpy Generator that draws which new samples are replaced, and by which old ones
+        held    the content of the pool, as from `empty` or an earlier call
+        fresh   the new samples, {name: array (n, ...)}; the samples for D have the same form
+        rng     the numpy Generator that draws which new samples are replaced, and by which old ones
 
         Raises ValueError if the arrays of `fresh` differ in length, or if `held` is not the content of a pool
         for samples of these shapes.
@@ -117,10 +120,10 @@ class Replay(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class PastPlayers(Remedy):
-    """Remedy: sometimes G or D trains against an opponent with older parameters.
+    """Remedy: sometimes G or D trains against its opponent with older parameters.
 
-    past    the probability of this in each objective after the first step; 0: never
-    age     the parameters are stored every `age` steps, so they are up to `age` steps old
+    past   the probability of this in each objective after the first step; 0: never
+    age    the parameters are stored every `age` steps, so they are up to `age` steps old
     """
 
     past: float = 0.05

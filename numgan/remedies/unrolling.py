@@ -120,10 +120,10 @@ class Unrolling:
         return dphi.like(dp), dfake
 
     def _first_state(self, p):
-        """The optimiser's state before the first update of p (P,): `state`, or a new one if `state` is None.
+        """The optimiser's state before the first update of p (P,): the field `state`, or a new one for None.
 
-        Raises ValueError if `state` does not have the moments of the optimiser, or if they do not have the
-        shape of p.
+        Raises ValueError if `state` does not have the moments of the optimiser, or if their shape is not that
+        of p.
         """
         if self.state is None:
             return self.optimizer.start(p)

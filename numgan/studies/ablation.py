@@ -41,10 +41,10 @@ ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """A system of the class `kind` on points in the plane, with two hidden layers of 128 units in G and in D.
+    """Make a system of the class `kind` for points in the plane. G and D have two hidden layers of 128 units.
 
     optimizers   {"D": optimiser, "G": optimiser}
-    changes      fields of the system with values of their own
+    changes      {name: value} of further fields of the system
 
     Unless `changes` says otherwise, G has no moving average, and a batch has BATCH samples.
     """
@@ -52,12 +52,12 @@ def _game(kind, optimizers=both(ADAM), **changes):
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN on points in the plane, with switches (options) of `systems/games/hacks.py`.
+    """Make the plain GAN for points in the plane, with some options of `systems/games/hacks.py`.
 
-    switches   {name of a switch: value}; label smoothing and noise are off if they are not named
+    switches   {name of an option: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average
 
-    G is always `plane_generator(128)`, with ReLU, as in `_game`. So switches that change G's network have no
+    G is always `plane_generator(128)`, with ReLU, as in `_game`. So options that change G's network have no
     effect on it (leaky, layer_noise, dropout), and `conditional` and `classify` cannot be used. If D judges
     packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
     """
@@ -70,17 +70,17 @@ def _equalized(game):
 
 
 def _virtual():
-    """The generator: latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
+    """Make a generator, latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
     return Referenced(Sequential(*hidden, Dense(128, 2)), reference)
 
 
 def _decaying(system, steps):
-    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` steps of training.
+    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` training steps.
 
     The cosine of a network has as many steps as the network has updates; there may be several in a training
-    step. Its 0 is just after the last update. Every rate must be a number, not a schedule.
+    step. It would reach 0 just after the last update. Every rate must be a number, not a schedule.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -139,10 +139,16 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the system of one row on the grid of Gaussians, and return its figures, {name: value}.
+    """Train the system of one row of the table on the grid of Gaussians. Returns {figure: value}.
 
-    arm is a key of REMEDIES. The other arguments are those of `Study.trial`. The points are multiplied by
-    0.25 for the training, and the samples are divided by 0.25 before they are measured.
+    arm      the row, a key of REMEDIES
+    seed     the seed of the run
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
+
+    The points are multiplied by 0.25 for the training, and the samples are divided by 0.25 before they are
+    measured.
     """
     steps = QUICK if quick else STEPS
     system = replace(REMEDIES[arm][1], steps=steps)
@@ -152,9 +158,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the samples of seed 0, one panel for each arm. Returns {file name: picture}.
+    """Draw the samples of seed 0, one panel for each row of the table. Returns {file name: picture}.
 
-    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    results is {row, a key of REMEDIES: [result of each seed]}. The samples are read from the study's folder
+    `out`.
     """
     panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}

@@ -69,7 +69,7 @@ class Architecture:
 
 
 def drawn(seed):
-    """The random Architecture of a seed. The same seed always gives the same architecture."""
+    """Draw a random Architecture. The same seed always gives the same Architecture."""
     rng = stream(seed, "architecture")
     return Architecture(
         *rng.integers(2, 13, 2).tolist(),
@@ -81,7 +81,7 @@ def drawn(seed):
 
 
 def network(outputs, depth, width, activation, norm):
-    """A network (N, 2) -> (N, outputs) of `depth` dense layers. Each layer but the last has `width` units.
+    """Make a network (N, 2) -> (N, outputs) of `depth` dense layers; all but the last have `width` units.
 
     activation   a key of ACTIVATIONS
     norm         whether a BatchNorm follows each dense layer except the last
@@ -97,9 +97,10 @@ def network(outputs, depth, width, activation, norm):
 
 
 def system(arm, of):
-    """The system of one method, with the networks and the learning rate of `of`, an Architecture.
+    """Make the system of one method, with the networks and the learning rate of an Architecture.
 
-    arm   "gan" or "wgan-gp"; the critic of WGAN-GP has no BatchNorm, also if `of.norm_d` is True
+    arm   the method, "gan" or "wgan-gp"
+    of    the Architecture. The critic of WGAN-GP has no BatchNorm, even if `of.norm_d` is True
     """
     G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
@@ -111,16 +112,20 @@ def system(arm, of):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one method on the architecture of a seed. Returns {name: value}: architecture and figures.
+    """Train one method on the random architecture of a seed. Returns {name: value}: architecture and results.
 
-    success                   1 if the method works on this architecture, otherwise 0
-    modes, high_quality       the number of captured modes, and the share of samples within 3 sigma of a mode
-    broken                    1 if the training ended in inf or nan, otherwise 0
-    steps, minutes            length and duration of the training; not if it is broken
-    words                     the error message; only if it is broken
+    success               1 if the method works on this architecture, otherwise 0
+    modes, high_quality   the number of captured modes, and the share of samples within 3 sigma of a mode
+    broken                1 if the training ended in inf or nan, otherwise 0
+    steps, minutes        length and duration of the training; missing if it is broken
+    words                 the error message; only if the training is broken
 
-    If the training is broken, the other figures are 0. arm is "gan" or "wgan-gp". The other arguments are
-    those of `Study.trial`.
+    If the training is broken, the other numbers are 0.
+
+    arm      the method, "gan" or "wgan-gp"
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     of, steps = drawn(seed), QUICK if quick else STEPS[arm]
     data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
@@ -143,8 +148,8 @@ def summary(results):
     """A Markdown table: the number of architectures on which both methods work, only one of them, or neither.
 
     The first three rows are ours. In these rows, a method works if it has at least 7 modes, and at least 25,
-    50 or 75 per cent of samples of high quality. The last two rows are published. results is {arm: [result of
-    each seed]}.
+    50 or 75 per cent of samples of high quality. The last two rows are published. results is {method: [result
+    of each seed]}.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -173,7 +178,7 @@ def draw(results, out):
 
     The first panel has one point for each architecture. The second panel has bars for groups of
     architectures, such as those with BatchNorm in G. A bar is the share of the group on which a method works.
-    results is {arm: [result of each seed]}. Returns {file name: picture}.
+    results is {method: [result of each seed]}; `out` is not used. Returns {file name: picture}.
     """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}

@@ -48,9 +48,9 @@ LOOKS = "looks.jsonl"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN that trains D only in every `rest`-th step. G is trained in every step.
+    """A GAN that trains D only in every `rest`-th step: in the steps 0, rest, 2 rest, ...
 
-    rest   D is trained in the steps 0, rest, 2 rest, ...
+    G is trained in every step.
     """
 
     rest: int = 1
@@ -60,15 +60,16 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The system of an arm, without a moving average of G: a preset for 8x8 digits, with or without a change.
+    """Make the system of one method: a preset for 8x8 digits, with or without a change.
 
-    critic-...          the preset of `wgan_gp`, unchanged
-    wide, narrow        the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
-    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second: minimax loss
-    g5                  the preset of `gan`, with one update of D for 5 of G
-    other arms          the preset of `gan`, unchanged
+    critic-...         the preset of `wgan_gp`, unchanged
+    wide, narrow       the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
+    d10, d10-minimax   the preset of `gan`, with 10 updates of D for one of G; the second: minimax loss
+    g5                 the preset of `gan`, with one update of D for 5 of G
+    other values       the preset of `gan`, unchanged
 
-    An arm may have fewer training rows, see `rows_of`.
+    arm is the name of the method. G never has a moving average. Some methods differ only in the number of
+    training rows, see `rows_of`.
     """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
@@ -80,19 +81,19 @@ def system(arm):
 
 
 def rows_of(arm):
-    """The number of training rows of an arm: 300 for "gan-300"; TRAINING if no number follows a hyphen."""
+    """The number of training rows of the method `arm`: 300 for "gan-300", TRAINING without a number."""
     last = arm.rsplit("-", 1)[-1]
     return int(last) if last.isdigit() else TRAINING
 
 
 def view(player, data, held):
-    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
+    """Make the function measure(state) -> {name: number} that `Looks` calls at regular steps of a training.
 
     player   the GAN or WGAN-GP that is trained
     data     the Dataset of its training rows
     held     the held-out rows, pictures (N, 8, 8, 1)
 
-    measure draws 1,000 fakes. Its figures:
+    measure draws 1,000 fakes. Its numbers:
 
     accuracy                 D's accuracy on held-out rows and fakes; not for a critic
     ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) in which D's
@@ -124,10 +125,16 @@ def view(player, data, held):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one arm and measure it at regular steps. Returns {figure: value} of the last measurement.
+    """Train one method and measure it at regular steps. Returns {name: value} of the last measurement.
 
     The result also has the lowest KID of all measurements ("best_kid"), its step ("best_step"), and the steps
-    and minutes of the training. arm is a key of ARMS. The other arguments are those of `Study.trial`.
+    and minutes of the training.
+
+    arm      the method, a key of ARMS
+    seed     the seed of the run
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     steps, every = QUICK if quick else (STEPS, EVERY)
     player = system(arm)
@@ -153,11 +160,12 @@ COLUMNS = (
 
 
 def draw(results, out):
-    """Draw curves over the steps of G, for seed 0 of every arm. Returns {file name: picture}.
+    """Draw curves over the steps of G, for seed 0 of every method. Returns {file name: picture}.
 
-    The panels show the accuracy of D, the KID of the fakes (once for the arms that change the strength of D,
-    once for those with few training rows), and for each critic its distance on training rows and on held-out
-    rows. results is {arm: [result of each seed]}. The curves are read from the study's folder `out`.
+    The panels show the accuracy of D, the KID of the fakes (once for the methods that change the strength of
+    D, once for those with few training rows), and for each critic its distance on training rows and on
+    held-out rows. results is {method: [result of each seed]}. The curves are read from the study's folder
+    `out`.
     """
     critics = [arm for arm in results if arm.startswith("critic")]
     strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]

@@ -50,9 +50,9 @@ CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
 
 def descent(game, **settings):
-    """Make the function z -> v for a game: v (2,) is the direction in which gradient descent moves z.
+    """Make the function z -> v of a game: v (2,) is the direction in which gradient descent moves z (2,).
 
-    z is (theta, psi), the weights of G and D. Each network descends its own objective.
+    z is (theta, psi), the single weights of G and of D. Each network descends its own objective.
 
     game       the class of the system, from `numgan.systems`
     settings   values of its fields
@@ -75,14 +75,21 @@ def descent(game, **settings):
 
 
 def two_player(loss, *remedies):
-    """Make the function z -> v, as `descent` does, for `TwoPlayerGAN` with this loss and these remedies."""
+    """Make the function z -> v, the direction of gradient descent at z = (theta, psi), for a `TwoPlayerGAN`.
+
+    loss       the adversarial loss
+    remedies   its remedies, such as penalties
+
+    theta and psi are the single weights of G and D. v has the shape (2,).
+    """
     return descent(TwoPlayerGAN, loss=loss, remedies=remedies)
 
 
 def with_r1(field, gamma):
-    """Make the function z -> v of a game with R1 in D's loss, from the function `field` without R1.
+    """Make the function z -> v of a game with the penalty R1 in D's loss, from the function without R1.
 
-    The gradient of R1 with respect to psi is gamma psi, because D is linear.
+    field   the function without R1: v (2,) is the direction of gradient descent at z = (theta, psi)
+    gamma   the weight of R1. The gradient of R1 with respect to psi is gamma psi, because D is linear
     """
     return lambda z: field(z) - [0.0, gamma * z[1]]
 
@@ -90,8 +97,8 @@ def with_r1(field, gamma):
 def with_noise(loss, sigma):
     """Make the function z -> v of gradient descent with noise N(0, sigma^2) added to real samples and fakes.
 
-    v is the expectation over the noise. Quadrature computes it from the derivatives of `loss`, an adversarial
-    loss.
+    z is (theta, psi), the single weights of G and D. v (2,) is the expectation of the direction over the
+    noise. Quadrature computes it from the derivatives of `loss`, an adversarial loss.
     """
 
     def field(z):
@@ -104,9 +111,10 @@ def with_noise(loss, sigma):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """The Jacobian (2, 2) of the function field(z) -> v at z, by central differences with the step h.
+    """The Jacobian matrix (2, 2) of the function field(z) -> v (2,) at the point z, by central differences.
 
-    For games without noise it is exact at z = 0, because their fields are linear on both axes.
+    h is the step of the differences. For games without noise the result is exact at z = 0, because their
+    fields are linear on both axes.
     """
     return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
 
@@ -114,8 +122,9 @@ def jacobian(field, z=np.zeros(2), h=2.0**-12):
 def path(field, order="together", steps=STEPS):
     """The points (steps + 1, 2) that gradient descent visits, from START with the step size RATE.
 
-    field   a function z -> v; a step adds RATE v to z
+    field   a function z -> v; a step adds RATE v to z = (theta, psi)
     order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
+    steps   the number of steps
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
@@ -149,7 +158,7 @@ class Method:
 
 
 def _damped(a, b):
-    """The eigenvalue -a + sqrt(a^2 - b^2), complex if b > a, of a rotation of speed b with damping a.
+    """The eigenvalue -a + sqrt(a^2 - b^2) of a rotation of speed b with damping a, a complex number.
 
     It is a root of lambda^2 + 2 a lambda + b^2.
     """
@@ -222,15 +231,16 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Measure one method: its leading eigenvalue at the equilibrium, and how far from it descent ends.
+    """Measure one method: an eigenvalue at the equilibrium (0, 0), and how far from it gradient descent ends.
 
-    arm is a key of METHODS. The other arguments are those of `Study.trial`. Writes the two paths to paths.npz
-    in `folder`. Returns {figure: value}:
+    Writes the two paths to paths.npz in `folder`. Returns {name: value}:
 
     real, imaginary     the eigenvalue with the largest real part; None if the field has no Jacobian at (0, 0)
     together, in_turn   the distance from (0, 0) after simultaneous and after alternating descent
     converges           "yes" if both distances are below CONVERGED, otherwise "no"
     steps               the number of steps
+
+    arm is the method, a key of METHODS. With `quick` there are fewer steps. seed and tell are not used.
     """
     method, steps = METHODS[arm], QUICK if quick else STEPS
     # the largest real part; of a pair, the eigenvalue above the real axis
@@ -252,8 +262,8 @@ def trial(arm, seed, quick, folder, tell):
 def draw(results, out):
     """Draw one panel for each method: its field, and its paths of simultaneous and alternating descent.
 
-    The field is the direction v of gradient descent at each point of the plane. results is {arm: [result of
-    each seed]}. The paths are read from the study's folder `out`. Returns {file name: picture}.
+    The field is the direction v of gradient descent at each point of the plane. results is {method: [result
+    of each seed]}. The paths are read from the study's folder `out`. Returns {file name: picture}.
     """
     panels = {}
     for arm in results:
@@ -264,9 +274,10 @@ def draw(results, out):
 
 
 def _expected(method):
-    """{column key: text}: the expected results of a Method, for its row "expected" of the table.
+    """The expected results of a Method, for the row "expected" of the table: {column key: text}.
 
-    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
+    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one. method
+    is the Method.
     """
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:

@@ -70,7 +70,7 @@ WORST = {
 class Even(TwoPlayerGAN):
     """A GAN whose D may stop learning at a step.
 
-    freeze   from this step on only G is trained; None: D is always trained
+    freeze   from this step on only G is trained; None: D is trained in all steps
     """
 
     freeze: int | None = None
@@ -80,7 +80,7 @@ class Even(TwoPlayerGAN):
 
 
 def system(name, method, steps):
-    """The GAN of one arm, which is a method on a data set.
+    """Make the GAN of one method on one data set.
 
     name     the data set, "ring" or "digits"
     method   a key of METHODS
@@ -106,13 +106,13 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The last step of the first `stretch` steps in which D's averaged accuracy is near 0.5; None if never.
+    """The step at which D's averaged accuracy has been near 0.5 for `stretch` steps, or None.
 
     steps        (L,), the steps at which D was measured, at equal distances: every steps[0] steps
     accuracies   (L,), the accuracy of D at these steps
     window       the average at a step is over this number of steps, which end there
     stretch      the average must be near 0.5 for this number of steps without a break
-    near         the average is near 0.5 if it differs from 0.5 by at most this
+    near         the average is near 0.5 if it differs from 0.5 by at most this number
     """
     looks, needed = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
@@ -129,18 +129,18 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 
 
 def _view(name, gan, average):
-    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
+    """Make the function measure(state) -> {name: number} that `Looks` calls at regular steps of a training.
 
     name      the data set, "ring" or "digits"
     gan       the system that is trained
     average   whether quality is measured on samples of the moving average of G
 
-    The figures:
+    The numbers:
 
     accuracy                          D's accuracy on held-out rows and fakes of the current G
     distance                          between samples and held-out rows, times 1000: sliced Wasserstein
                                       distance on the ring, KID on the digits
-    coverage                          on the digits
+    coverage                          on the digits: the share of held-out rows with a sample nearby
     modes, high_quality, reverse_kl   on the ring, as in the study `ring`
     width                             on the ring: mean width of the modes / sigma; 0 if no mode has a width
     """
@@ -170,15 +170,20 @@ def _view(name, gan, average):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the GAN of an arm, find its equilibrium, and compare the figures there with those afterwards.
+    """Train a GAN, find its equilibrium, and compare the measured numbers there with those afterwards.
 
-    An arm whose name ends in "frozen" trains twice. The first training ends soon after its equilibrium. The
-    second one starts anew and freezes D at the step of this equilibrium. If the first one has no equilibrium,
-    D is never frozen.
+    The equilibrium is the step at which D is right about half of the time. A method whose name ends in
+    "frozen" trains twice. The first training ends soon after its equilibrium. The second one starts anew and
+    freezes D at the step of this equilibrium. If the first one has no equilibrium, D is never frozen.
 
-    Returns {figure: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
-    "minutes" are those of the last training. The other figures are those of `_compared`. arm is a key of
-    ARMS. The other arguments are those of `Study.trial`.
+    Returns {name: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
+    "minutes" are those of the last training. The other numbers are those of `_compared`.
+
+    arm      data set and method, a key of ARMS
+    seed     the seed of the run
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
@@ -209,15 +214,17 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """{name: value}: for every FIGURE of `looks`, the values at the equilibrium and after it.
+    """Compare all measured numbers at the equilibrium with their values after it. Returns {name: value}.
 
-    FIGURE_at      mean over the last `size["stretch"]` steps up to the equilibrium
-    FIGURE_after   mean over all later looks
-    FIGURE_worst   the worst of all later looks; only for the figures that have a function in WORST
-    FIGURE_end     the value at the last look
+    For each measured number, called NAME here:
 
-    looks is a Looks, and even is the step of the equilibrium. If even is None, only FIGURE_end exists.
-    FIGURE_after and FIGURE_worst are None if there are no later looks.
+    NAME_at      mean over the last `size["stretch"]` steps up to the equilibrium
+    NAME_after   mean over all later measurements
+    NAME_worst   the worst of all later measurements; only if NAME has a function in WORST
+    NAME_end     the value of the last measurement
+
+    looks is a Looks, the measurements at regular steps, and even is the step of the equilibrium. If even is
+    None, only NAME_end exists. NAME_after and NAME_worst are None if there are no later measurements.
     """
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
@@ -257,10 +264,10 @@ DETAILS = (
 
 
 def summary(results):
-    """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst value.
+    """A Markdown table of the numbers in DETAILS: at the equilibrium, at the end, and the worst value.
 
-    The worst value is that of all looks after the equilibrium; the width has none. results is {arm: [result
-    of each seed]}.
+    The worst value is that of all measurements after the equilibrium; the width has none. results is {method:
+    [result of each seed]}.
     """
 
     def cell(column, found):
@@ -275,10 +282,10 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the accuracy of D and the quality of samples over steps, for seed 0 of every arm.
+    """Draw the accuracy of D and the quality of samples over steps, for seed 0 of every method.
 
-    A dashed line marks the equilibrium of each arm that has one. results is {arm: [result of each seed]}. The
-    curves are read from the study's folder `out`. Returns {file name: picture}.
+    A dashed line marks the equilibrium of each method that has one. results is {method: [result of each
+    seed]}. The curves are read from the study's folder `out`. Returns {file name: picture}.
     """
     panels = []
     right, distance = {"y": "D's accuracy on held-out rows", "level": 0.5}, {"y": "distance", "log": True}

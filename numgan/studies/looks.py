@@ -22,12 +22,12 @@ TRAINING = 1500  # training rows of the digits; the other 297 are held out
 
 
 class Looks:
-    """Figures of a training, measured at every `every`-th step and stored in the file `path`.
+    """Measurements at every `every`-th step of a training, stored in the file `path`.
 
         look = Looks(path, every, measure)
         train(..., look=look)
         look.steps              (L,), the L steps that were measured
-        look["accuracy"]        (L,), the values of the figure "accuracy" at these steps
+        look["accuracy"]        (L,), the values of the number "accuracy" at these steps
 
     measure(state) -> {name: number} is called at every `every`-th step, unless the file already has this
     step. A killed run repeats the steps after its last checkpoint with equal bits, so a second measurement
@@ -58,10 +58,10 @@ class Looks:
 
 
 def read(path):
-    """{step: {name: number}} from a file that `Looks` wrote, in the order of the steps. {} without a file.
+    """Read a file that `Looks` wrote: {step: {name: number}}, in the order of the steps. {} without a file.
 
-    Each {name: number} also has the key "step". null in the file becomes nan. FileFormatError for a damaged
-    record.
+    Each {name: number} also has the key "step". null in the file becomes nan. Raises FileFormatError for a
+    damaged record. path is the name of the file.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {
@@ -71,11 +71,12 @@ def read(path):
 
 
 def curve(out, arm, place, figure):
-    """(steps, values), two lists: one figure of the trial of an arm with seed 0, from a file of `Looks`.
+    """(steps, values): one measured number over the steps of a training, two lists, from a file of `Looks`.
 
     out      the folder of the study
-    place    the name of the file in the trial's folder
-    figure   the name of the figure
+    arm      the method; its trial with seed 0 is read
+    place    the name of the file in the folder of the trial
+    figure   the name of the number
     """
     records = read(folder_of(out, arm, 0) / place)
     return list(records), [record[figure] for record in records.values()]
@@ -101,9 +102,11 @@ def digits(rows=TRAINING):
 
 
 def fakes(system, state, n, average=False):
-    """n samples of the system's G at this state of the training. Calls with the same n use the same latents.
+    """Make n samples (n, ...) with the G of the system, with its weights in the State `state`.
 
-    average   use the moving average of G's weights
+    average   True: use the moving average of G's weights
+
+    Calls with the same n use the same latents.
     """
     weights = state.averages["G"] if average else state.params["G"]
     latents = system.inputs(Batch({}, number=n), derive(0, "looks"))
@@ -125,10 +128,10 @@ def accuracy(real, fake):
 
 
 def ranked(real, fake):
-    """The share of pairs (real sample, fake) in which D's output is higher for the real sample.
+    """The fraction of all pairs (real sample, fake) in which D's output is higher for the real sample.
 
-    real (M,) and fake (N,) are outputs of D; all M N pairs count, a tie as half a pair. The figure needs no
-    threshold, so it exists for critics too.
+    real (M,) and fake (N,) are outputs of D; all M N pairs count, a tie as half a pair. No threshold is
+    needed, so this works for critics too.
     """
     order = np.sort(fake)
     return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (

@@ -83,10 +83,10 @@ QUICK = 30
 
 
 def system(mixture, arm, steps):
-    """The GAN of an arm, and the factor by which its data are multiplied before training: (system, factor).
+    """Make the GAN of one method: (system, the factor by which its data are multiplied before training).
 
-    mixture   a Mixture
-    arm       a key of ARMS
+    mixture   the Mixture of Gaussians that are the data
+    arm       the method, a key of ARMS
     steps     the length of the training; the learning rate of an R3GAN falls to 0 over this number of steps
     """
     paper = points(m=2 if arm == "pac2" else 1)
@@ -104,9 +104,13 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train the GAN of an arm on the mixture `name`, a key of MIXTURES. Returns {figure: value}.
+    """Train the GAN of one method on the mixture `name`, a key of MIXTURES. Returns {name: value}.
 
-    The other arguments are those of `Study.trial`.
+    arm      the method, a key of ARMS
+    seed     the seed of the run
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)
@@ -114,13 +118,17 @@ def trial(name, arm, seed, quick, folder, tell):
 
 
 def play(gan, name, scale, seed, folder, tell, steps):
-    """Train the system `gan` on the mixture `name`, draw 2,500 samples, and return {figure: value}.
+    """Train a system on a mixture of Gaussians, draw 2,500 samples, and measure them. Returns {name: value}.
 
-    scale               the data are multiplied by it for training, and the samples are divided by it
-    folder              receives the run in its folder run, and the samples (2500, 2) in samples.npy
-    seed, tell, steps   as for `protocol.train`
+    gan      the system
+    name     the mixture, a key of MIXTURES
+    scale    the data are multiplied by this factor for training, and the samples are divided by it
+    seed     the seed of the run
+    folder   receives the run in its folder run, and the samples (2500, 2) in samples.npy
+    tell     tell(fraction) moves the progress bar
+    steps    the number of training steps
 
-    The figures of the width are None if no mode has two samples of high quality.
+    The numbers about the width of modes are None if no mode has two samples of high quality.
     """
     mixture = MIXTURES[name]
     data = Dataset(name, (scale * mixture.draw(stream(seed, name))).astype(np.float32))
@@ -143,10 +151,10 @@ def play(gan, name, scale, seed, folder, tell, steps):
 
 
 def draw(name, results, out):
-    """Draw the samples of seed 0 with the modes of the mixture `name`, two panels for each arm.
+    """Draw the samples of seed 0 with the modes of the mixture `name`, two panels for each method.
 
-    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns {file
-    name: picture}.
+    results is {method: [result of each seed]}. The samples are read from the study's folder `out`. Returns
+    {file name: picture}.
     """
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}

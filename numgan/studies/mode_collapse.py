@@ -45,20 +45,25 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The path of the file with the samples of one step, snapshots/STEP.npy in `folder`, a trial's folder."""
+    """The path of the file with the samples of one step: snapshots/STEP.npy in `folder`, a trial's folder."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
 def game(arm):
-    """The system of an arm: the preset `unrolled/ARM`, but with the learning rate RATE for G and for D."""
+    """Make the system of a method: the preset `arm` of `unrolled` with the learning rate RATE for G and D."""
     return systems.build("unrolled", arm).with_optimizers(lambda name, adam: Adam(RATE, adam.beta1))
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train, save samples of the same latents at regular steps, and return {figure: value}.
+    """Train a GAN and save samples of the same latents at regular steps. Returns {name: value}.
 
-    The samples of each of these steps have a file of their own, so an interrupted trial keeps them. arm is a
-    key of ARMS. The other arguments are those of `Study.trial`.
+    Each of these steps has a file of its own, so an interrupted trial keeps them.
+
+    arm      the method, a key of ARMS
+    seed     the seed of the run
+    quick    True: only a few steps, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -79,7 +84,9 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """{figure: value} of `snapshots`, the list of all saved samples, each (SAMPLES, 2), oldest first.
+    """{name: value} that measure how samples move among the modes during a training.
+
+    snapshots   the list of all saved samples, each (SAMPLES, 2), the oldest first
 
     modes          the number of captured modes, from the last samples
     high_quality   the share of the last samples within 3 sigma of a mode
@@ -110,10 +117,12 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """{"D(x)": mean, "D(G(z))": mean}: the mean probability "real" that D gives, in the second half of a run.
+    """{"D(x)": mean, "D(G(z))": mean}: D's mean probability "real" in the second half of a finished training.
 
-    run is the OpenRun of a finished training. D(x) is for real samples, D(G(z)) for fakes; both are sigmoids
-    of D's logits, from metrics.jsonl. The means are over the logged steps that are multiples of `every`.
+    run     the OpenRun of the training
+    every   only the logged steps that are multiples of this number are used
+
+    D(x) is for real samples, D(G(z)) for fakes. Both are sigmoids of D's logits, from metrics.jsonl.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
@@ -123,10 +132,10 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, with the data at the right.
+    """Draw heat maps of the samples of seed 0 at six steps: a row for each method, and the data at the right.
 
-    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns {file
-    name: picture}.
+    results is {method: [result of each seed]}. The samples are read from the study's folder `out`. Returns
+    {file name: picture}.
     """
     rows = {}
     for arm, (result, *_) in results.items():

@@ -49,11 +49,11 @@ class Amounts(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A row of the table: a system that is trained, or an anchor (samples that are made without a GAN).
+    """One row of the table: a system that is trained, or samples that are made without a GAN.
 
     title    the heading of the row
-    preset   "SYSTEM/PRESET"; None for an anchor
-    steps    the number of training steps; 0 for an anchor
+    preset   "SYSTEM/PRESET"; None without a GAN
+    steps    the number of training steps; 0 without a GAN
     """
 
     title: str
@@ -99,7 +99,10 @@ class Digits:
 
 
 def unit(x):
-    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1."""
+    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1.
+
+    x are the pictures.
+    """
     return x.reshape(len(x), -1) / np.float32(255)
 
 
@@ -108,20 +111,26 @@ def unit(x):
 
 
 def real(digits, rng):
-    """Random training pictures of `digits`, a Digits, as rows (N, 784) in 0..1, and their labels (N,).
+    """(x, labels): random training pictures x (N, 784) in 0..1, and their labels (N,).
 
-    N is `digits.amounts.neighbours`. No picture is drawn twice. rng is the random generator.
+    digits   the data, a Digits; N is `digits.amounts.neighbours`
+    rng      the random generator
+
+    No picture is drawn twice.
     """
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """(x, None): k-means centroids x (N, 784) of the training pictures of `digits`; None: no labels.
+    """(x, None): centroids x (N, 784) of the training pictures by k-means. None stands for no labels.
 
-    N is `digits.amounts.window`. The centroids start from random rows and are improved by ROUNDS rounds of
-    Lloyd's algorithm. In a round, each centroid moves to the mean of the rows that are nearest to it. A
-    centroid that is nearest to no row does not move.
+    digits   the data, a Digits; N is `digits.amounts.window`
+    rng      the random generator
+
+    The centroids start from random rows and are improved by ROUNDS rounds of Lloyd's algorithm. In a round,
+    each centroid moves to the mean of the rows that are nearest to it. A centroid that is nearest to no row
+    does not move.
     """
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
@@ -134,11 +143,13 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """Samples (N, 784) from one Gaussian for each class of `digits`, a Digits, and their labels (N,).
+    """(x, labels): samples x (N, 784) from one Gaussian for each class, and their labels (N,).
 
-    N is `digits.amounts.neighbours`, divided equally among the classes. Each Gaussian is fitted to the
-    training pictures of its class, along their COMPONENTS largest principal components. rng is the random
-    generator.
+    digits   the data, a Digits; N is `digits.amounts.neighbours`, divided equally among the classes
+    rng      the random generator
+
+    Each Gaussian is fitted to the training pictures of its class, along their COMPONENTS largest principal
+    components.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -151,17 +162,19 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """(x, None): samples x (N, 784) from one Gaussian, fitted to all training pictures; None: no labels.
+    """(x, None): samples x (N, 784) from one Gaussian, fitted to all training pictures. None: no labels.
 
-    digits is a Digits, and N is `digits.amounts.neighbours`.
+    digits   the data, a Digits; N is `digits.amounts.neighbours`
+    rng      the random generator
     """
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
 def _gaussian(x, count, components, rng):
-    """Samples (count, D) from a Gaussian that is fitted to the rows x (N, D), clipped to 0..1.
+    """Draw samples (count, D) from a Gaussian that is fitted to the rows x (N, D). They are clipped to 0..1.
 
-    It has the mean of x, and the `components` largest principal components of the covariance of x.
+    The Gaussian has the mean of x, and the `components` largest principal components of the covariance of x.
+    rng is the random generator.
     """
     values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
     root = (vectors * np.sqrt(np.maximum(values, 0)))[:, -components:].astype(np.float32)
@@ -196,11 +209,16 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Measure the samples of one row of the table: of a trained system, or of an anchor (made without a GAN).
+    """Measure the samples of one row of the table: of a trained system, or samples made without a GAN.
 
-    Returns {figure: value}. For true pictures, "agreement" is the accuracy of the judge on the test rows.
-    With `quick`, the data, the networks and the judge are small. Writes SHOWN samples of each class to
-    samples.npy in `folder`. arm is a key of ARMS. The other arguments are those of `Study.trial`.
+    Returns {name: value}. For true pictures, "agreement" is the accuracy of the judge (a classifier) on the
+    test rows. Writes SHOWN samples of each class to samples.npy in `folder`.
+
+    arm      the row, a key of ARMS
+    seed     the seed of the run
+    quick    True: the data, the networks and the judge are small, as a test of the code
+    folder   the folder for the files
+    tell     tell(fraction) moves the progress bar
     """
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
@@ -223,7 +241,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def measure(digits, judge, x, labels):
-    """The figures {name: value} of samples x (N, 784) in 0..1, and the labels (N,) that the judge gives them.
+    """Measure samples x (N, 784) in 0..1: ({name: number}, the labels (N,) that the judge gives the samples).
 
     ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the Parzen window's width
     neighbours       the error on test rows of a 1-nearest-neighbour classifier with the samples
@@ -231,7 +249,7 @@ def measure(digits, judge, x, labels):
     score, frechet   Inception score and Frechet distance, with the judge in place of Inception
 
     digits is a Digits, and judge is the OpenRun of a classifier. labels (N,) are the labels that the samples
-    should have. If labels is None, the classifier of `neighbours` gets those of the judge.
+    should have. If labels is None, the nearest-neighbour classifier gets those of the judge.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
@@ -252,19 +270,19 @@ def measure(digits, judge, x, labels):
 
 
 def judged(judge, x):
-    """The class probabilities (N, 10) and the features (N, F) that the judge computes for N pictures.
+    """What the judge, a classifier, computes for N pictures: (probabilities (N, 10), features (N, F)).
 
-    judge is the OpenRun of a classifier. x (N, 784) are the pictures, with pixels in 0..1.
+    judge is the OpenRun of the classifier. x (N, 784) are the pictures, with pixels in 0..1.
     """
     seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
     return judging.probabilities(judge, seen), judging.features(judge, seen)
 
 
 def some_of_each(x, labels):
-    """The first SHOWN samples of each class, as pictures (10 * SHOWN, 28, 28, 1) uint8.
+    """The first SHOWN samples of each class, as pictures (10 * SHOWN, 28, 28, 1) uint8, class by class.
 
     x (N, 784) are all samples, with pixels in 0..1, and labels (N,) their classes. If a class has too few
-    samples, grey pictures stand for the missing ones.
+    samples, grey pictures take the place of the missing ones.
     """
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
@@ -274,7 +292,10 @@ def some_of_each(x, labels):
 
 
 def _quick_judge(digits, folder):
-    """Train a small judge for QUICK steps only, for --quick, in folder / "judge". Returns its OpenRun."""
+    """Train a small judge, a classifier, in folder / "judge" for QUICK steps only. Returns its OpenRun.
+
+    digits is a Digits, the data of the study. This is for the option --quick.
+    """
     return train(
         systems.build("classifier", "mnist", NARROW),
         digits.dataset,
@@ -286,9 +307,9 @@ def _quick_judge(digits, folder):
 
 
 def draw(results, out):
-    """Draw SHOWN samples of each class, seed 0, one row for each arm. Returns {file name: picture}.
+    """Draw SHOWN samples of each class, seed 0, one line for each row of the table. Returns {name: picture}.
 
-    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    results is {key of ARMS: [result of each seed]}. The samples are read from the study's folder `out`.
     """
     rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}

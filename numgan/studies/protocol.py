@@ -47,13 +47,13 @@ SPENT = Record({"before": Real(0)})
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table.
+    """A column of a study's table. A figure is a measured number (or text) in the result of a trial.
 
-    key      the key of the column's figure in the result of a trial
-    heading  the title of the column
-    digits   the number of digits: decimals for style "f", significant digits for style "g"
-    scale    a factor for the figure; 100 gives per cent
-    style    "f" or "g" as in Python's formats; "words" for a figure that is a text
+    key       the key of the column's figure in the result of a trial
+    heading   the title of the column
+    digits    the number of digits: decimals for style "f", significant digits for style "g"
+    scale     a factor for the figure; 100 gives per cent
+    style     "f" or "g" as in Python's formats; "words" for a figure that is a text
     """
 
     key: str
@@ -64,11 +64,11 @@ class Column:
 
     @property
     def kind(self):
-        """What a figure of this column may be, as a kind of core.fields: a text or a number, or None."""
+        """The allowed values of a figure in this column, as an object of core.fields: text, number, None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell. `values` has one value for each seed; None values are left out.
+        """The text of one cell of a table. `values` has one value for each seed; None is a missing value.
 
         all None         "-"
         style "words"    each different text once
@@ -118,7 +118,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Studied:
-    """The outcome of a study.
+    """The result of a study: a table, and all numbers. An arm is a method.
 
     folder, table, files   the folder, the table as text, and {name: path} of the files that were written
     results, seconds       {arm: [result of each seed]}, and the sum of the seconds of all trials
@@ -160,7 +160,7 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
 
 def folder_of(out, arm, seed):
-    """The path of a trial's folder, out/trials/ARM-SEED. `out` is the study's folder."""
+    """The path of a trial's folder, out/trials/ARM-SEED. `out` is the study's folder, `arm` the method."""
     return out / "trials" / f"{arm}-{seed}"
 
 
@@ -192,7 +192,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """{"steps", "minutes"} of `run`, the OpenRun of a finished training. minutes counts all its sessions."""
+    """{"steps", "minutes"} of a finished training with the OpenRun `run`. minutes counts all its sessions."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -202,7 +202,7 @@ def trained(run):
 
 def _run_trials(name, trials, quick, out, processes, progress):
     """Run all trials that are not done, at most `processes` at once, and show their progress.
-    trials is a list of (arm, seed). If a trial fails or the call is interrupted, all running trials end.
+    trials is a list of (arm, seed), method and seed. If a trial fails or Ctrl-C comes, all running ones end.
     """
     context = multiprocessing.get_context("spawn")
     waiting = [trial for trial in trials if not _is_done(out, *trial)]
@@ -241,7 +241,7 @@ def _run_trials(name, trials, quick, out, processes, progress):
 
 def _expect_done(name, out, trial, exitcode):
     """Raise TrialError if a trial's process has ended with an exit code other than 0, or without a result.
-    trial is (arm, seed). The message has the last line of the trial's error.txt, or the exit code.
+    trial is (arm, seed). The message has the last line of error.txt in the trial's folder, or the exit code.
     """
     if exitcode or not _is_done(out, *trial):
         log = folder_of(out, *trial) / "error.txt"
@@ -257,9 +257,9 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial in this process, made for it alone, and write its result.json.
+    """Run one trial, a method `arm` with one seed, in this process, made for it alone; write its result.json.
     share.value, which the parent process reads, receives the completed fraction. An interrupted training
-    saves, its seconds go to seconds.json, and the exit code is 130. A failure goes to error.txt, with exit
+    is saved, its seconds go to seconds.json, and the exit code is 130. A failure goes to error.txt, with exit
     code 1.
     """
     from . import STUDIES
@@ -294,7 +294,7 @@ def _work(name, arm, seed, quick, out, share):
 
 
 def _write(path, text):
-    """Write `text` to the file `path`. Even after a crash it has its old content or all of `text`."""
+    """Write `text` to the file `path`. After a crash it has its old content or all of `text`."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
@@ -339,7 +339,7 @@ def _claim(out, asked):
 
 
 def _expect_intact(study, out, trials):
-    """Raise an error, before any trial runs, if a file of the study is damaged or is not numgan's own.
+    """Raise an error, before any trial runs, if a file of the study in `out` is damaged or is not numgan's.
     FileExistsError for a link, pipe or folder with the name of a study's file; FileFormatError for damage.
     """
     for name in (".lock", "results.json", "table.md"):
@@ -360,7 +360,7 @@ def _expect_intact(study, out, trials):
 
 
 def _seconds_before(path):
-    """The seconds that an interrupted trial took, from its seconds.json at `path`. 0 without this file."""
+    """The seconds that an interrupted trial took, read from the file `path`, a seconds.json; 0 without it."""
     return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
@@ -370,7 +370,7 @@ def _is_done(out, arm, seed):
 
 def _read(study, out, arm, seed):
     """{name: value} from the result.json of a finished trial: "arm", "seed", "seconds", and all figures.
-    FileFormatError if the file is damaged, belongs to another trial, or has no figures.
+    FileFormatError if the file is damaged, is not that of the method `arm` with this seed, or has no figures.
     """
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
     kinds = {column.key: column.kind for column in study.columns}
@@ -385,8 +385,8 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
-    """Write the table, results.json and the pictures of a study, and return its Studied.
-    FileFormatError if the files of the trials lack something that the study's `summary` or `draw` needs.
+    """Write the table, results.json and pictures of a study to its folder `out`, and return its Studied.
+    results is {arm: [result of each seed]}. FileFormatError if `summary` or `draw` of the study lacks data.
     """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
     try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need
@@ -422,7 +422,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table in Markdown: rows of `results`, {arm: [result of each seed]}, then the published rows."""
+    """The table in Markdown: rows of `results`, {method: [result of each seed]}, then the published rows."""
     ours = [
         [
             study.arms[arm],

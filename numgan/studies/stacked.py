@@ -108,7 +108,7 @@ def triples(digits):
 
 
 def generator():
-    """The network G: z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> pictures (N, 28, 28, 3)."""
+    """Make the network G: z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> pictures 28x28x3."""
     layers = [Dense(256, 4 * 4 * 64, bias=False), Reshape(4, 4, 64), BatchNorm(64), ReLU()]
     for inputs, outputs, even in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
         layers += [
@@ -120,7 +120,7 @@ def generator():
 
 
 def discriminator(filters, m=1):
-    """The network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
+    """Make the network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
 
     It has three convolutions. Their outputs have 14 x 14, 7 x 7 and 4 x 4 pixels; the first one has `filters`
     channels, and each of the next two has twice the channels of the one before.
@@ -132,7 +132,7 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """The GAN of the arm "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
+    """Make the GAN of the method `arm`, "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
@@ -152,11 +152,15 @@ def system(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the GAN of one arm and count its modes. The arm "real" only counts the modes of the data.
+    """Train the GAN of one method and count its modes. The method "real" only counts the modes of the data.
 
-    Returns {figure: value}. Writes SHOWN samples to samples.npy in `folder`, except for "real". With `quick`
-    the classifier is that of `_nearest_mean`, otherwise the judge. arm is a key of ARMS. The other arguments
-    are those of `Study.trial`.
+    Returns {name: value}. Writes SHOWN samples to samples.npy in `folder`, except for "real".
+
+    arm      the method, a key of ARMS
+    seed     the seed of the run
+    quick    True: only a few steps, and the classifier of `_nearest_mean`, as a test of the code
+    folder   the folder for the files of the run
+    tell     tell(fraction) moves the progress bar
     """
     digits = load("mnist")
     data = triples(digits)
@@ -174,11 +178,14 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def judged(draw, classify, count):
-    """Count the modes of pictures: {"modes": captured modes, "kl": KL, "confidence": mean confidence}.
+    """Count the modes of pictures of three digits: {"modes": number, "kl": KL, "confidence": mean}.
 
     draw       draw(n, part) returns n pictures in -1..1; it is called with part = 0, 1, ..., PARTS - 1
     classify   classify(images (n, 28, 28, 1) uint8) -> (n, 10), the probabilities of the digits in one colour
     count      the number of pictures, in PARTS equal parts
+
+    A mode is one of the 1,000 triples of digits. KL is the divergence of their histogram from the uniform
+    one. "confidence" is the mean of the highest probability.
     """
     labels, confidence = [], []
     for part in range(PARTS):
@@ -191,9 +198,10 @@ def judged(draw, classify, count):
 
 
 def _judge():
-    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), by numgan's judge of MNIST.
+    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), the probabilities of the digits.
 
-    p are the probabilities of the digits. All studies share this judge. It is trained if the cache has none.
+    It uses numgan's judge of MNIST, a classifier that all studies share. The judge is trained if the cache
+    has none.
     """
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
@@ -217,9 +225,9 @@ def _nearest_mean(digits):
 
 
 def draw(results, out):
-    """Draw samples of seed 0, one row for each arm except the data. Returns {file name: picture}.
+    """Draw samples of seed 0, one row for each method except "real". Returns {file name: picture}.
 
-    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    results is {method: [result of each seed]}. The samples are read from the study's folder `out`.
     """
     arms = [arm for arm in results if arm != "real"]
     samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])

@@ -51,7 +51,7 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """The system whose D is trained, on the data set `name` ("digits" or "ring").
+    """Make the system whose D is trained, for the data set `name`, "ring" or "digits".
 
     loss is an adversarial loss; None means WGAN-GP. Networks and optimisers are the same for every loss.
     """
@@ -63,11 +63,12 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """The gradients (number, size of theta) of G's loss with respect to G's weights theta.
+    """The gradients of G's loss with respect to G's weights theta: (number, size of theta) float64.
 
     There is one gradient for each batch of latents.
 
-    params   the parameters {"G", "D"}
+    system   the System
+    params   the Parameters {"G", "D"}
     batch    a batch of real samples, the same for all gradients
     seed     the seed of the latents
     number   the number of batches of latents
@@ -94,14 +95,14 @@ def accuracy(real, fake):
 
 
 def look(system, params, batch, held, seed, number=BATCHES):
-    """Measure {"norm", "spread", "noise", "accuracy"}: three figures of G's gradient, and the accuracy of D.
+    """Measure G's gradient and the accuracy of D: {"norm", "spread", "noise", "accuracy"}.
 
     norm       the mean norm of the gradients for `number` batches of latents
     spread     the root mean square distance of these gradients from their mean
     noise      spread / norm of the mean gradient
     accuracy   of D, at the best threshold, on `held` (held-out real samples) and as many fakes
 
-    params, batch and seed are those of `gradients`.
+    system, params {"G", "D"}, batch (real samples) and seed (of the latents) are those of `gradients`.
     """
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
@@ -119,10 +120,16 @@ def look(system, params, batch, held, seed, number=BATCHES):
 def trial(arm, seed, quick, folder, tell):
     """Train G for WARM steps, then a new D against this constant G, and measure after k steps of D.
 
-    k takes the values LOOKS. In every arm, G is trained in the non-saturating GAN. D is trained with the loss
-    of the arm. Returns {"FIGURE K": value} for the figures of `look`, and "looks", the list of all k. With
-    `quick` there are fewer steps, values of k and batches. arm is a key of ARMS. The other arguments are
-    those of `Study.trial`; `folder` is not used.
+    k takes the values LOOKS. In every case, G is trained in the non-saturating GAN. D is trained with the
+    loss of the method. Returns {"NAME K": value} for the numbers NAME of `look`, and "looks", the list of all
+    k.
+
+    arm     data set and loss, a key of ARMS
+    seed    the seed of the trainings
+    quick   True: fewer steps, values of k and batches, as a test of the code
+    tell    tell(fraction) moves the progress bar
+
+    `folder` is not used.
     """
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
@@ -154,7 +161,8 @@ def trial(arm, seed, quick, folder, tell):
 def draw(results, out):
     """Draw the norm and noise of G's gradient and the accuracy of D over k, the number of steps of D.
 
-    There is one row for each data set. results is {arm: [result of each seed]}. Returns {file name: picture}.
+    There is one row for each data set. results is {key of ARMS: [result of each seed]}; `out` is not used.
+    Returns {file name: picture}.
     """
     figures = {
         "norm": "norm of G's gradient",

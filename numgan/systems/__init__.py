@@ -56,11 +56,10 @@ NARROW = 0.05  # the width of networks whose shapes alone are asked for
 
 
 def presets(name):
-    """{preset's name: function} of the system `name`; function(width) makes the system.
+    """The presets of the system `name`: {preset's name: function}. function(width) makes the system.
 
-    A function may also have the arguments shape and classes, see `build`.
-
-    Raises ValueError for an unknown `name`.
+    A preset is a choice of all sizes and rates. A function may also have the arguments shape and classes, see
+    `build`. Raises ValueError for an unknown `name`.
     """
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
@@ -68,7 +67,7 @@ def presets(name):
 
 
 def description(described):
-    """The first line of the docstring of `described`, a module or the function of a preset.
+    """The first line of the docstring of `described`, which is a module or the function of a preset.
 
     Under `python -OO` there are no docstrings; then the line is read from the source file. If there is no
     source file, as in a frozen program, the result is the name of the module or function.
@@ -114,7 +113,10 @@ def build(name, preset=None, width=1.0, sample_shape=None, classes=None):
 
 
 def adapts_to(name, preset):
-    """The names of what the networks of a preset adapt to: "shape", "classes", both or none, as a set.
+    """What the networks of a preset can adapt to: a set with "shape", "classes", both or none.
+
+    name     the name of the system
+    preset   the name of the preset
 
     A preset with the sizes of a paper adapts to nothing: its function has only the argument `width`.
     """
@@ -122,21 +124,26 @@ def adapts_to(name, preset):
 
 
 def follows_data(name, preset):
-    """Whether a preset takes the shape of the data, also if the user names the preset.
+    """Whether the networks of a preset take the shape of the data, even if the user names the preset.
 
-    These are the presets for a folder of pictures, and those for rows. Another preset has the shape of its
-    own data set: pictures are cropped and resized to it.
+    name     the name of the system
+    preset   the name of the preset
+
+    True for the presets for a folder of pictures, and for those for rows of numbers. Any other preset has the
+    shape of its own data set: pictures are cropped and resized to it.
     """
     own = build(name, preset, NARROW)
     return "shape" in adapts_to(name, preset) and (own.data == FOLDER or len(own.sample_shape) == 1)
 
 
 def _fitting_shape(where, own, adapts, shape):
-    """Check that a preset can take samples of another shape than its own. Returns the shape as a tuple.
+    """Check that a preset can take samples of the shape `shape`, and return the shape as a tuple of int.
 
     where    the names of system and preset, for the message
     own      the preset's system with its own shape
     adapts   whether the networks of the preset adapt to the shape
+
+    Raises ValueError if it cannot.
     """
     shape = tuple(shape)
     if not all(is_integer(n, 1) for n in shape):
@@ -160,9 +167,13 @@ def _fitting_shape(where, own, adapts, shape):
 
 
 def _fitting_classes(where, own, adapts, classes):
-    """Check that a preset can have another number of classes than its own. Returns the number.
+    """Check that a preset can have `classes` classes, and return this number as an int.
 
-    The arguments are those of `_fitting_shape`.
+    where    the names of system and preset, for the message
+    own      the preset's system with its own number of classes
+    adapts   whether the networks of the preset adapt to the number of classes
+
+    Raises ValueError if it cannot.
     """
     if not is_integer(classes):
         raise ValueError(f"{where}: expected classes as an integer of at least 0, got {classes!r}")
@@ -173,15 +184,17 @@ def _fitting_classes(where, own, adapts, classes):
 
 
 def preset_for(name, sample_shape, labelled=True):
-    """The name of the preset of the system `name` for data with samples of shape `sample_shape`.
+    """Choose the preset of a system for data with samples of a certain shape. Returns the preset's name.
 
-    labelled   whether the data have labels; without them, presets that need labels are avoided if possible
+    name           the name of the system
+    sample_shape   the shape of one sample
+    labelled       whether the data have labels; without them, presets that need labels are avoided if
+                   possible
 
-    This is the first preset that was made for a data set of this shape, such as mnist for (28, 28, 1). If
-    there is none, it is the preset for a folder of pictures, and otherwise the first one whose networks adapt
-    to this shape. A preset with the sizes of a paper is not chosen.
-
-    Raises ValueError if there is no such preset, or no such system.
+    It is the first preset that was made for a data set of this shape, such as mnist for (28, 28, 1). If there
+    is none, it is the preset for a folder of pictures, and otherwise the first one whose networks adapt to
+    this shape. A preset with the sizes of a paper is not chosen. Raises ValueError if there is no such
+    preset, or no such system.
     """
     shape = tuple(sample_shape)
     own = {preset: make(NARROW) for preset, make in presets(name).items()}

@@ -27,11 +27,11 @@ ROWS = 4
 
 
 class Doubt(NamedTuple):
-    """One doubt about a system.
+    """One doubt about a system: a design with right gradients that trains badly.
 
-    about     "output": a bounded output of a judge; "samples": a layer that mixes samples
-    says      the fault in words, with network and layer
-    advice    what to do, a sentence
+    about    "output": a discriminator with a bounded output; "samples": a layer that mixes samples
+    says     the fault in words, with network and layer
+    advice   what to do, a sentence
     """
 
     about: str
@@ -44,11 +44,11 @@ class Doubt(NamedTuple):
 
 @may_underflow
 def doubts(system, batch_size=None):
-    """A list of Doubts about the system; [] if there is none.
+    """The list of Doubts about a system: designs with right gradients that train badly. [] if there are none.
 
     batch_size   the number of rows in a batch; None: the system's
 
-    Of a Staged all stages are looked at.
+    If the system is a Staged, all its stages are examined.
     """
     found = []
     for _, now in system.stages:
@@ -64,11 +64,11 @@ def doubts(system, batch_size=None):
 
 
 def bounded(system, name):
-    """A Doubt if the network `name` bounds its output, and the loss takes logits; otherwise None.
+    """A Doubt if the network `name` of the system bounds its output and the loss takes logits, or None.
 
-    An output that has one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The
-    last activation is looked at first. If it is unknown, the network itself runs with weights and
-    inputs of size FAR: the output of an unbounded network is then far beyond ENOUGH.
+    An output with one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The last
+    activation is examined first. If it is unknown, the network itself runs with weights and inputs of size
+    FAR: the output of an unbounded network is then far beyond ENOUGH.
     """
     if not system.takes_logits:
         return None
@@ -102,9 +102,9 @@ def bounded(system, name):
 
 
 def last_layer(net):
-    """The layer that computes the last values of the network `net`; None if it is a network of another kind.
+    """The layer that computes the last values of the network `net`; None if its structure is not known here.
 
-    Layers that only move numbers, and dropout and noise, are passed over.
+    Layers that only move numbers, and dropout and noise, are skipped.
     """
     while net is not None:
         if isinstance(net, Sequential):
@@ -119,7 +119,10 @@ def last_layer(net):
 
 
 def _range_of(layer):
-    """(lowest, highest) output of a layer without parameters for inputs from -FAR to FAR; None if unknown."""
+    """(lowest, highest) output of a layer without parameters for inputs from -FAR to FAR; None if unknown.
+
+    It is None for layer=None, or if the layer raises an error for these inputs.
+    """
     if layer is None:
         return None
     x = np.concatenate([-np.geomspace(FAR, 1e-3, 200), [0.0], np.geomspace(1e-3, FAR, 200)])[:, None]
@@ -134,7 +137,10 @@ def _range_of(layer):
 def _range_of_all(system, name):
     """(-m, m), where m is the largest output of a network with weights and inputs of size FAR, or None.
 
-    Entries that are not trained, such as u and v of Spectral, keep their values.
+    system, name   the System, and the name of the network
+
+    It is None if the outputs are not finite, or if no input for the network can be made. Entries that are not
+    trained, such as u and v of Spectral, keep their values.
     """
     net, rng = system.networks[name], stream(0, "doubts")
     try:
@@ -160,12 +166,16 @@ def _range_of_all(system, name):
 
 
 def mixing(net):
-    """A list of the layers in `net`, at any depth, whose output for a sample depends on the other samples."""
+    """The list of layers in `net`, at any depth, whose output for a sample depends on the other samples."""
     return [net] * net.mixes_samples + [found for child in net.children.values() for found in mixing(child)]
 
 
 def mixed(system, batch_size):
-    """A list of Doubts: where layers of the system mix samples although a number of one sample is meant."""
+    """The list of Doubts about layers that mix the samples of a batch where each sample must be alone.
+
+    system       the System
+    batch_size   the number of rows in a batch
+    """
     found, which = [], {name: mixing(net) for name, net in system.networks.items()}
     apart = "Take a layer that keeps samples apart, such as LayerNorm, or "
 

@@ -10,8 +10,9 @@ def expect_roles(system):
     """Check that a system is complete. Raises ValueError for a missing network, optimiser or objective.
 
     Each name in `optimizers`, `drawers`, `judges` and `trains` must be that of a network. `trains` must have
-    every objective, and each network in it must have an optimiser. Of a Staged all stages are checked.
-    Raises TypeError unless `system` is a System, its networks are layers and its optimisers Optimizers.
+    every objective, and each network in it must have an optimiser. If the system is a Staged, all stages are
+    checked. Raises TypeError unless `system` is a System, its networks are layers and its optimisers
+    Optimizers.
     """
     expect_type("system", system, System, "a System, as numgan.build makes it")
     for _, now in system.stages:

@@ -10,9 +10,9 @@ COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 
 
 def numbers(record):
-    """{field: value} of the fields of the dataclass `record` that are settings.
+    """{field: value} of those fields of the dataclass `record` that are settings.
 
-    A setting is a field whose value is a number, a switch (a bool) or a schedule. {} if `record` is no
+    A setting is a field whose value is a number, a bool or a schedule. Returns {} if `record` is no
     dataclass.
     """
     if not is_dataclass(record):  # a user's own remedy may be a class without fields
@@ -24,7 +24,7 @@ def numbers(record):
 
 
 def with_numbers(record, values):
-    """A copy of the dataclass `record` with new values of its numbers, switches and schedules.
+    """A copy of the dataclass `record` with new values of its numbers, bools and schedules.
 
     values is {field: new value}. Names that `numbers(record)` does not have are ignored. If no name is left,
     `record` itself is returned.
@@ -34,13 +34,13 @@ def with_numbers(record, values):
 
 
 def fitting(name, old, value):
-    """Check `value`, the new value of the setting `name`. Returns it with the type of a setting.
+    """Check `value`, the new value of the setting `name`, and return it with the right type.
 
-    The type of the old value `old` decides what the new one must be:
+    The old value `old` decides what the new one must be:
 
-    bool                 a bool
-    int                  an integer from 0 to 1,000,000
-    float or schedule    a number from 0 to 1e38; it is converted to a float
+    bool                a bool
+    int                 an integer from 0 to 1,000,000
+    float or schedule   a number from 0 to 1e38; it is converted to a float
 
     Raises ValueError for any other value.
     """

@@ -34,7 +34,7 @@ class Staged(System):
 
     @classmethod
     def of(cls, *parts):
-        """A Staged with the stages `parts`: pairs (number of steps, System).
+        """Make a Staged, a run in several stages, from pairs (number of steps, System), in their order.
 
         Raises TypeError for anything but such pairs. Raises ValueError if there is no pair, if a stage has
         less than one step, or if the stages differ in sample_shape, pixels or classes.
@@ -60,7 +60,7 @@ class Staged(System):
 
     @property
     def last(self):
-        """The system of the last stage."""
+        """The System of the last stage of this run."""
         return self.parts[-1][1]
 
     @property
@@ -102,8 +102,8 @@ class Staged(System):
 def planned(system, steps):
     """A copy of the system for a run of `steps` steps, which may be another number than system.steps.
 
-    A schedule of an optimiser over all steps of the system then is over all steps of the run. A Staged is
-    returned as it is: each stage has its own number of steps.
+    If a learning rate is a schedule over all steps of the system, it becomes a schedule over all steps of the
+    run. A Staged is returned unchanged: each stage has its own number of steps.
     """
     if isinstance(system, Staged) or steps == system.steps:
         return system

@@ -22,7 +22,7 @@ from .settings import fitting, numbers, with_numbers
 
 
 class Batch(dict):
-    """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
+    """The data that an objective gets: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
     number   the number of fakes that the objective draws; None: as many as there are rows, N
     fakes    the same number as an integer, so N if `number` is None
@@ -60,7 +60,7 @@ class Fakes:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of an objective.
+    """What an objective returns: a loss, its gradients, and numbers for the curves.
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
@@ -77,11 +77,15 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
+    """Check the Result of an objective. Returns a copy with Python numbers and with gradients as Parameters.
 
-    params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
-    for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
-    ValueError if the gradients are not those of `trained`. The message begins with `where`.
+    result    the Result: loss, gradients, metrics and memory
+    params    {network: Parameters}
+    trained   the names of the networks that the objective trains
+    where     the beginning of the message
+
+    Raises TypeError for a field of the wrong type, or a gradient of another layout or dtype than the
+    parameters. Raises ValueError if the gradients are not those of `trained`.
     """
     expect_type(where, result, Result, "a Result(loss, gradients, metrics)")
     expect_type(where, result.gradients, dict, "gradients as a dict {name: ...}")
@@ -138,9 +142,9 @@ def _gradient(gradient, p, where):
 
 
 def remember(memory, new):
-    """Copy the arrays `new`, {name: array}, into the arrays of `memory`, in place. new=None: copy nothing.
+    """Copy the arrays of the dict `new` into the arrays of the dict `memory` with the same names, in place.
 
-    Raises ValueError for a name, shape or dtype that `memory` does not have.
+    new=None: copy nothing. Raises ValueError for a name, shape or dtype that `memory` does not have.
     """
     for name, array in (new or {}).items():
         kind = str(getattr(array, "dtype", type(array).__name__))
@@ -157,7 +161,7 @@ def remember(memory, new):
 @may_underflow
 @dataclass(frozen=True)
 class Latent:
-    """The latent prior: the distribution of each entry of the noise z (N, size).
+    """The distribution from which the noise z (N, size) is drawn, entry by entry.
 
     kind "normal": N(0, scale^2); "uniform": U(-scale, scale). Raises ValueError for another kind or size < 1.
     """
@@ -205,7 +209,7 @@ class System:
 
     drawers         names of the networks that draw a sample; (): the system draws no samples
     judges          names of the networks whose output distinguishes real samples from generated ones
-    made_from       names of the batch's columns that a sample is made from, besides noise
+    made_from       names of the batch's columns that a sample is made from, in addition to noise
     target          the name of the column of real data that samples should be like
     purpose         what a trained system does, in words
     packed          the number of samples that D judges together; the batch size must be a multiple of it
@@ -256,33 +260,40 @@ class System:
 
     @property
     def averaged(self):
-        """Names of the networks with a moving average: the trained ones of `drawers`; () if average is 0."""
+        """A tuple of the names of the networks with a moving average of their weights.
+
+        They are the trained networks that draw samples (`drawers`); none if the decay `average` is 0.
+        """
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
     def trains(self):
-        """{objective's name: names of the networks that it trains}.
+        """The networks that each objective trains: {objective's name: tuple of names of networks}.
 
         By default an objective trains the network that has the objective's name.
         """
         return {name: (name,) for name in self.objectives()}
 
     def init(self, seed=0, dtype=np.float32):
-        """New random parameters, {name: Parameters}, one for each network."""
+        """Draw new random parameters from `seed`: {network: Parameters} for all networks.
+
+        dtype is the dtype of the parameters.
+        """
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name: objective}, where an objective is a function (params, batch, seed) -> Result.
+        """The objectives of the system: {name: function (params, batch, seed) -> Result}.
 
-        A subclass must define this; here it raises TypeError.
+        A subclass must define this method; here it raises TypeError.
         """
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for tests and benchmarks.
+        """A random batch of n rows for tests and benchmarks: {column: array (n, ...)}.
+
+        rng   a function: rng(column) -> numpy Generator
 
         It has the column x, uniform in `pixels`, and the column labels if there are classes.
-        rng   a function: rng(column) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
         return x | (
@@ -294,7 +305,7 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """The generator's inputs for batch.fakes samples: here noise z (batch.fakes, Z).
+        """The inputs of the generator for batch.fakes samples: here noise z (batch.fakes, Z).
 
         They depend on the seed and the batch only. A subclass may return a tuple of arrays. Raises TypeError
         for a system without a latent prior.
@@ -307,28 +318,34 @@ class System:
         return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
 
     def asked(self, batch):
-        """The labels (batch.fakes,) of the samples to draw.
+        """The labels (batch.fakes,) of the samples that are drawn for a batch.
 
-        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. The list is
-        repeated if it is too short, and cut if it is too long.
+        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. They are
+        repeated if there are too few, and cut if there are too many.
         """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """(x, {network: cache}): the samples x that are drawn from `inputs`.
+        """Draw samples from `inputs`: (x, {network: cache}). Here x is the output of the only generator.
 
-        Here x is the output of the only network in `drawers`.
-
+        params     {network: Parameters}
+        inputs     the inputs of the generator, as from the method `inputs`
         contexts   {network: Pass}, the contexts of the forward passes
+
+        The generator is the network whose name is in `drawers`.
         """
         name = self._drawer()
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """The Fakes for a batch, drawn with params. The system must have exactly one network in `drawers`."""
+        """Draw samples for a batch with the parameters params {network: Parameters}. Returns a Fakes object.
+
+        Their number is batch.fakes, and `seed` gives the noise. Raises TypeError unless `drawers` names one
+        network.
+        """
         name = self._drawer()
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
@@ -346,14 +363,15 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of a step, in order; a name may occur twice. Here: all objectives once.
+        """The names of the objectives that a step computes, in order. Here: all objectives once.
 
-        The training loop gives each of them a new batch, or one batch to all of them if `shares_fakes`.
+        A name may occur twice. The training loop gives each of them a new batch, or one batch to all of them
+        if `shares_fakes`.
         """
         return tuple(self.objectives())
 
     def at(self, step):
-        """The system at a step: a copy whose constants that change with time have their values of this step.
+        """A copy of the system for one step: constants that change with time have their values of this step.
 
         Here: self, because there are no such constants.
         """
@@ -361,13 +379,14 @@ class System:
 
     @property
     def stages(self):
-        """((first step, system), ...): a pair for each stage. Here, without stages, ((0, self),)."""
+        """((first step, system), ...): a pair for each stage of a run. Here, without stages, ((0, self),)."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Copy the previous stage's parameters `old` into this stage's, `params`, in place.
+        """Copy the parameters of the previous stage, `old`, into those of this stage, `params`, in place.
 
-        Both are {network: Parameters}. A parameter is copied if network, path and shape are equal in both.
+        Both are {network: Parameters}. A parameter is copied if its network, name and shape are equal in
+        both.
         """
         for name in params.keys() & old.keys():
             common = [
@@ -380,10 +399,11 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """{name: array}: initial values of the arrays that the system keeps, besides parameters and moments.
+        """The first values of the arrays that the system keeps from step to step: {name: array}. Here: {}.
 
-        An example is a pool of old fakes. Here: {}. Checkpoints contain this memory. Objectives get it by
-        `with_state`. They never write to it: they return new arrays in Result.memory.
+        An example is a pool of old fakes. Parameters and moments do not belong to it. Checkpoints contain
+        this memory. Objectives get it by `with_state`. They never write to it: they return new arrays in
+        Result.memory. dtype is the dtype of arrays of floats.
         """
         return {}
 
@@ -396,7 +416,7 @@ class System:
 
     @property
     def settings(self):
-        """{name: value} of the settings that `setting` can change.
+        """The settings of the system that `setting` can change: {name: value}.
 
         They are the numbers, bools and schedules among the fields of the subclass and of its remedies.
         """
@@ -407,7 +427,7 @@ class System:
         return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
-        """A copy of the system with new values {name: number or bool} of settings.
+        """A copy of the system with new values {name: number or bool} of its settings.
 
         A number may replace a schedule. Raises ValueError for an unknown name, or a wrong value (`fitting`).
         """
@@ -424,11 +444,11 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """A copy of the system in which change(network's name, optimiser) replaces each optimiser."""
+        """A copy of the system with other optimisers. change(network's name, optimiser) returns a new one."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):
-        """A copy of the system with `decay` as the decay of the moving average."""
+        """A copy of the system with `decay` as the decay of the moving average of weights; 0: no average."""
         return replace(self, average=decay)
 
     def __repr__(self):

@@ -7,10 +7,14 @@ from ..core.probes import watch_finite
 
 
 def locate_update(system, name, state):
-    """Text for an error message: the first parameter in which an update of network `name` made inf or nan.
+    """Text for an error message: the first parameter that an update of a network made inf or nan.
+
+    system   the System
+    name     the name of the network
+    state    the State after the update
 
     The gradient was finite, but a square of an entry, for example, can overflow. The weights of the network
-    in `state` are checked, and then the moments of its optimiser. None if all of these are finite.
+    are checked first, and then the moments of its optimiser. Returns None if all of these are finite.
     """
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
@@ -21,7 +25,7 @@ def locate_update(system, name, state):
 
 
 def layer_at(layer, path):
-    """The layer object in the network `layer` that owns the parameter `path`: for "0.W", its child "0"."""
+    """The layer object that owns the parameter `path`, such as "0.W". `layer` is the whole network."""
     for part in path.split(".")[:-1]:
         layer = layer.children[part]
     return layer
@@ -30,17 +34,19 @@ def layer_at(layer, path):
 def locate(system, name, params, batch, key, fakes_key, result):
     """Text for an error message: where inf or nan appeared when the objective `name` was computed.
 
-    Objectives are pure functions. So this computes the objective again with the same arguments and checks the
-    output of every layer. The text names the first of these that exists:
+    Objectives are pure functions. So this function computes the objective again with the same arguments and
+    checks the output of every layer. The text names the first of these that exists:
+
         1. a layer with inf or nan in its output, with its network
         2. a gradient in `result` with inf or nan, with its parameter and layer; of several, the one nearest
            to the network's output
         3. the loss in `result`
 
-    params, batch      the arguments of the objective
-    key, fakes_key     the seed of the objective, and the seed of the fakes that all objectives of a step
-                       share
-    result             the objective's Result; None if the objective raised NonFiniteError
+    params, batch    the arguments of the objective
+    key, fakes_key   the seed of the objective, and the seed of the fakes that all objectives of a step share
+    result           the objective's Result; None if the objective raised NonFiniteError
+
+    system is the System.
     """
     with watch_finite(), np.errstate(all="ignore"):
         try:

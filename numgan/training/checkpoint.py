@@ -27,19 +27,17 @@ METRICS = Record({}, others=Record({"step": Whole(1, COUNT), "value": Maybe(Real
 
 
 def identity(system, data, batch_size, seed):
-    """The identity of a run, a dict: everything that must be the same when the run is resumed.
+    """The identity of a run, a dict of everything that must be the same when the run is resumed.
 
-    `save` writes it into the checkpoint, and `load` compares it with the identity of the run that is resumed.
-    It has:
-        the system     class, constants, networks (as hashes) and optimisers; those of every stage if there
-                       are several
-        the data       a hash of the columns and of the names of the classes; `data` is the Dataset, or its
-                       fingerprint (see kept.fingerprint)
-        batch_size     the number of samples in a batch
-        seed           the run's seed
+    system       the System: its class, constants, networks (as hashes) and optimisers; those of every stage
+                 if there are several
+    data         the Dataset, or its fingerprint (see kept.fingerprint). The identity has a hash of it
+    batch_size   the number of samples in a batch
+    seed         the run's seed
 
-    Raises ValueError if the identity has more than ABOUT bytes as JSON, because `load` could not read it
-    again.
+    `save` writes the identity into the checkpoint, and `load` compares it with that of the run that is
+    resumed. Raises ValueError if the identity has more than ABOUT bytes as JSON, because `load` could not
+    read it.
     """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
     about = (
@@ -86,10 +84,13 @@ def _constants(system):
 
 
 def save(path, state, about):
-    """Write a State and `about`, the identity of its run (see `identity`), to the file `path`.
+    """Write a State and the identity of its run to the checkpoint file `path`.
+
+    state   the State
+    about   the identity, a dict (see `identity`)
 
     Equal arguments give equal bytes. An older file is replaced as a whole: a reader sees the old file or the
-    new one. The last metrics of the state are written beside the identity. Raises ValueError if both have
+    new one. The last metrics of the state are written beside the identity. Raises ValueError if the two have
     more than ABOUT bytes as JSON, because `load` could not read them again.
     """
     arrays = {
@@ -106,7 +107,10 @@ def save(path, state, about):
 
 
 def _encode(about, last=None):
-    """The description `about` as JSON with sorted names, and then the dict `last`, which keeps its order."""
+    """Make JSON text, as bytes, of the dict `about` with sorted keys.
+
+    The items of the dict `last` follow at the end, in their own order. None: no such items.
+    """
     return json.dumps(json.loads(json.dumps(about, sort_keys=True)) | (last or {})).encode()
 
 
@@ -114,7 +118,7 @@ def _encode(about, last=None):
 
 
 def load(path, system, about):
-    """Read the file `path`, a checkpoint of `system`. Returns its State.
+    """Read the checkpoint file `path` of a run of `system`. Returns the State.
 
     about   the identity of the run, as from `identity`
 
@@ -142,11 +146,14 @@ def load(path, system, about):
 
 
 def _read_state(file, system, about, path):
-    """Read the State in `file`, an open checkpoint. `path` is the file's name, for messages.
+    """Read the State in `file`, an open checkpoint file of a run of `system`.
+
+    about   the identity of the run, as from `identity`
+    path    the name of the file, for messages
 
     The sizes of the file and of its directory are checked first. Then the identity in the file is compared
-    with `about`. Then each array is compared with the system's: its name, type and shape. The step in the
-    file tells the stage, and so which arrays there must be.
+    with `about`. Then the name, type and shape of each array are compared with those of the system. The step
+    in the file determines the stage of the run, and so which arrays there must be.
 
     Raises FileFormatError if one of these does not fit, or if weights, moments or averages have inf or nan.
     """
@@ -195,11 +202,13 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """Read the array `name` of an open archive, a zip file.
+    """Read the array `name` of an open checkpoint, a zip file.
 
-    there   the members of the archive, {name: ZipInfo}
-    dtype   the expected dtype
-    shape   the expected shape; None: (n,) with n of at most ABOUT
+    archive   the open ZipFile
+    there     its members, {name: ZipInfo}
+    dtype     the expected dtype
+    shape     the expected shape; None: (n,) with n of at most ABOUT
+
     Raises FileFormatError if the array is missing or has another dtype or shape. Damaged bytes can raise
     other errors, which `load` turns into FileFormatError.
     """
@@ -221,9 +230,11 @@ def _read(archive, there, name, dtype, shape):
 
 
 def _counter(archive, there, name):
-    """Read the counter `name` of a State, such as its step, from an open archive. Returns an int.
+    """Read the counter `name` of a State, such as its step, from an open checkpoint. Returns an int.
 
-    there   the members of the archive, {name: ZipInfo}
+    archive   the open ZipFile
+    there     its members, {name: ZipInfo}
+
     Raises FileFormatError unless the counter is from 0 to COUNT.
     """
     value = int(_read(archive, there, name, np.int64, ()))
@@ -234,10 +245,14 @@ def _counter(archive, there, name):
 
 
 def _compare(raw, about, path):
-    """Raise FileFormatError if `raw`, the identity in the file `path`, differs from `about`, that of the run.
+    """Compare the identity of the run in a checkpoint file with the identity that is expected.
 
-    raw is an array of bytes with JSON text, about a dict. The message names the first key, in order of the
-    alphabet, with different values. Returns the last metrics, which stand beside the identity (`State`).
+    raw     the array of bytes in the file: JSON text with the identity and the last metrics
+    about   the expected identity, a dict (see `identity`)
+    path    the name of the file, for the message
+
+    Returns the last metrics, {name: {"step", "value"}}. Raises FileFormatError if the identities differ. The
+    message names the first key, in order of the alphabet, with different values.
     """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):

@@ -24,7 +24,8 @@ LISTED = 2000  # characters of an error message that list the names of classes
 def numbers_of(labels, classes):
     """The class numbers of `labels`, a list of int.
 
-    labels    a name, or several names and class numbers (see above for texts that are numbers)
+    labels    a name or a class number, or a list of these. A text such as "2" is a class number only if no
+              class has a number as its name
     classes   the names of all classes, in order of their class numbers
 
     Raises ValueError for no label, an unknown or ambiguous name, a class number out of range, or if there are
@@ -42,11 +43,13 @@ def numbers_of(labels, classes):
 
 
 def parsed(values, classes):
-    """The class numbers of `values`, a list of texts of the option --labels.
+    """The class numbers, a list of int, of the texts that the user gave with the option --labels.
 
-    A value is one name or number, or several with commas between them. A name may have commas itself: of the
-    names with which the rest of a value begins, the longest counts.
-    Raises the errors of `numbers_of`.
+    values    the list of texts. A text is one name or class number, or several with commas between them
+    classes   the names of all classes, in order of their class numbers
+
+    A name may contain commas itself: the longest name with which the rest of a text begins is taken. Raises
+    the errors of `numbers_of`.
     """
     found = []
     for value in map(text_of, values):
@@ -61,7 +64,12 @@ def parsed(values, classes):
 
 
 def _number(name, classes):
-    """The class number of the class called `name`. ValueError if there is none, or more than one."""
+    """The class number of the class called `name`, or of the number that the text `name` is.
+
+    classes   the names of all classes. A text such as "2" is a class number only if none of them is a number
+
+    Raises ValueError if there is no such class, or more than one.
+    """
     found = _matches(name, classes)
     if len(found) == 1:
         return found[0]
@@ -77,10 +85,12 @@ def _number(name, classes):
 
 
 def _matches(name, classes):
-    """The numbers of the classes that a text may mean: those of this name, or else those written like it.
+    """The list of the class numbers whose names equal the text `name`, or else are written like it.
 
-    Names are written alike if they differ in the Unicode form of their letters only, or if one of them is
-    the `readable` form of the other, in which messages show it.
+    classes   the names of all classes
+
+    Two names are written alike if they differ only in the Unicode form of their letters, or if one of them is
+    the `readable` form of the other, which messages show.
     """
     exact = [number for number, known in enumerate(classes) if known == name]
     return exact or [number for number, known in enumerate(classes) if _written(known) == _written(name)]

@@ -40,7 +40,10 @@ FINGERPRINT = Record({"classes": Text(16), "columns": Record({}, others=COLUMN)}
 
 
 def digest(*parts):
-    """A hash of 16 characters. Each part is a text or an array; of an array, the bytes count."""
+    """A text of 16 characters that identifies the contents `parts` (a SHA-256 hash, shortened).
+
+    A part is a text or an array; of an array, the bytes count.
+    """
     found = hashlib.sha256()
     for part in parts:
         found.update(
@@ -50,12 +53,13 @@ def digest(*parts):
 
 
 def fingerprint(dataset):
-    """The fingerprint of a data set, a dict: two sets have the same one only if they train a system equally.
+    """The fingerprint of a data set, a dict. Only data sets with equal data have equal fingerprints.
 
         {"classes": hash of their names,
          "columns": {name: {"rows": N, "shape": of one row, "type": dtype, "parts": hashes of its rows}}}
 
-    The hashes are those of PARTS parts of equal size. The name of the data set does not count.
+    The hashes are those of PARTS parts of equal size. The name of the data set does not count. For
+    standardised data the dict also has "shift" and "scale". dataset is the data set.
     """
     columns = {
         name: {
@@ -76,15 +80,20 @@ def _of_classes(names):
 
 
 def _parts(rows):
-    """The ranges of rows (first, last + 1) of the parts of a column, a list."""
+    """The ranges of rows into which a column of `rows` rows is divided: a list of pairs (first, last + 1).
+
+    There are PARTS ranges of nearly equal size, or fewer if there are fewer rows.
+    """
     parts = min(PARTS, rows)
     return [(rows * i // parts, rows * (i + 1) // parts) for i in range(parts)]
 
 
 def differences(before, classes, dataset):
-    """What distinguishes a data set from the data of a run: a list of texts; [] if nothing does.
+    """A list of texts that say how a data set differs from the data of a run; [] if they are equal.
 
-    before, classes   the fingerprint of the run's data, and the names of their classes
+    before    the fingerprint of the run's data (see `fingerprint`)
+    classes   the names of the classes of the run's data
+    dataset   the data set
     """
     now = fingerprint(dataset)
     if json.dumps(now) == json.dumps(before):
@@ -126,7 +135,10 @@ def _of_units(before, now):
 
 
 def _between(word, old, new):
-    """Texts about names that are in one of two lists only, at most one text for each list."""
+    """A list of texts about the names that only one of the lists `old` and `new` has: missing, or too many.
+
+    There is at most one text for each list. `word` says what the names belong to: "column" or "class".
+    """
     lost, more = ([name for name in one if name not in other] for one, other in ((old, new), (new, old)))
     return [
         f"{len(names):,} {word} name{'s' if len(names) > 1 else ''} {what}: "
@@ -160,9 +172,9 @@ def _ranges(old, new):
 
 
 def _counts(columns):
-    """{column: number of its rows that a run keeps}.
+    """{name of a column: number of its rows that a run stores} for all columns of a data set.
 
-    columns   {name: {"rows": N, "shape": ..., "type": ...}}, those of a fingerprint
+    columns   {name: {"rows": N, "shape": ..., "type": ...}}, as in a fingerprint
     """
     size = sum(np.dtype(about["type"]).itemsize * math.prod(about["shape"]) for about in columns.values())
     most = max(1, min(ROWS, BYTES // max(1, size)))
@@ -170,12 +182,14 @@ def _counts(columns):
 
 
 def save(folder, dataset, about, seed):
-    """Write the rows of the data set that a run keeps to data.npz in the run's folder.
+    """Write some rows of the data set to data.npz in the run's folder.
 
-    about   the fingerprint of the data set
-    seed    the run's seed, which chooses the rows
+    folder    the run's folder
+    dataset   the data set
+    about     the fingerprint of the data set
+    seed      the run's seed, which chooses the rows
 
-    The rows keep their order. Of columns of equal length the same rows are kept.
+    The rows keep their order. From columns of equal length the same rows are chosen.
     """
     arrays = {}
     for name, count in _counts(about["columns"]).items():
@@ -186,9 +200,11 @@ def save(folder, dataset, about, seed):
 
 
 def load(folder, config):
-    """Read the rows that a run keeps: a Dataset, or an Unpaired set.
+    """Read the rows of the training data that a run stores in data.npz: a Dataset, or an Unpaired set.
 
+    folder   the run's folder
     config   the dict of the run's config.json
+
     Raises FileNotFoundError if there is no data.npz, FileFormatError if it is damaged or does not fit to
     config.json.
     """

@@ -43,7 +43,7 @@ SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised when Ctrl-C or SIGTERM has stopped the run after a saved step.
+    """Raised when Ctrl-C or SIGTERM stopped a training. The last step was saved first.
 
     The message says how to resume the run.
     """
@@ -88,35 +88,38 @@ def train(
     progress=True,
     look=None,
 ):
-    """Train a system on a dataset; the files of the run are in the folder `out`. Returns Trained.
+    """Train a system on a dataset and write the files of the run to the folder `out`. Returns a Trained.
 
-    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True, None: the values of
-                                the run; only `steps` may be another number, such as a larger one to extend
-                                the run
-    resume                      True: continue the run in `out`
-    recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone. With
-                                resume=True: that of the run, in which equal data may have a new place
-    weights                     initial {network: Parameters}, such as another run's `state.params`; None:
-                                random. Not with resume=True
-    log_every, picture_every    steps between lines of metrics.jsonl (None: 10), and between sample pictures
-                                (None: a twentieth of `steps`). With resume=True: the values of the run
-    checkpoint_every            steps between checkpoints; None: none by number of steps. A checkpoint is also
-                                written every checkpoint_seconds (inf: never) and at the end
-    progress                    True: on stderr the sizes of the networks, after ten steps the time of all
-                                steps, and a progress bar, or a line every minute if stderr is no terminal.
-                                False: nothing
-    look                        a function that is called with the State after every step; it must not change
-                                the State. After a kill, the steps since the last checkpoint are repeated, and
-                                `look` is called for them again
+    steps, batch_size, seed    None: the system's steps and batch size, and seed 0. With resume=True, None:
+                               the values of the run; only `steps` may be another number, such as a larger one
+                               to extend the run
+    resume                     True: continue the run in `out`
+    recipe                     a `recipes.Recipe`, so that the run can be opened by its folder alone. With
+                               resume=True: that of the run; if equal data are now in another place, the
+                               recipe has this new place
+    weights                    initial {network: Parameters}, such as another run's `state.params`; None:
+                               random. Not with resume=True
+    log_every, picture_every   steps between lines of metrics.jsonl (None: 10), and between sample pictures
+                               (None: a twentieth of `steps`). With resume=True: the values of the run
+    checkpoint_every           steps between checkpoints; None: none by number of steps
+    checkpoint_seconds         seconds between further checkpoints; inf: none by time. There is always one at
+                               the end
+    progress                   True: print on stderr the sizes of the networks, after ten steps the time of
+                               all steps, and a progress bar, or a line every minute if stderr is no terminal.
+                               False: print nothing
+    look                       a function that is called with the State after every step; it must not change
+                               the State. After a kill, the steps since the last checkpoint are repeated, and
+                               `look` is called for them again
 
-    It warns of a system with `systems.doubts`, such as a D that ends in a Sigmoid under a loss on logits.
+    It warns of a design that trains badly (`systems.doubts`), such as a D that ends in a Sigmoid although the
+    loss takes logits.
 
-    ValueError, TypeError                  arguments that do not fit; nothing is written
-    FileExistsError                        the folder is in use; nothing is written
-    FileNotFoundError, FileFormatError     resume=True, and there is no run, or a damaged one
-    NonFiniteError                         inf or nan; the error names the layer
-    Interrupted (a KeyboardInterrupt)      after Ctrl-C or SIGTERM; everything is saved
-    OSError                                a file cannot be written; the last checkpoint is intact
+    ValueError, TypeError                arguments that do not fit; nothing is written
+    FileExistsError                      the folder is in use; nothing is written
+    FileNotFoundError, FileFormatError   resume=True, and there is no run, or a damaged one
+    NonFiniteError                       inf or nan; the error names the layer
+    Interrupted (a KeyboardInterrupt)    after Ctrl-C or SIGTERM; everything is saved
+    OSError                              a file cannot be written; the last checkpoint is intact
     """
     plan = Plan(steps, batch_size, seed, log_every, picture_every)
     if checkpoint_every is not None:
@@ -179,6 +182,10 @@ def train(
 def _begun(system, dataset, plan, recipe):
     """The configuration of a new run, a dict, which will be written to config.json.
 
+    system, dataset   what is trained, and on which data
+    plan              the Plan: the numbers of the run
+    recipe            the Recipe, or None for a system that was made in Python code
+
     Raises ValueError if the dict fails the check of config.json, because numgan could not read it again.
     """
     plan = plan.resolve(system)
@@ -201,16 +208,20 @@ def _begun(system, dataset, plan, recipe):
 
 
 def _optimizers(system, steps):
-    """{network: the repr of its optimiser} in a run of `steps` steps."""
+    """{network: the repr of its optimiser, a text} for a run of `system` with `steps` steps."""
     return {name: repr(opt) for name, opt in planned(system, steps).optimizers.items()}
 
 
 def _extended(config, plan, recipe=None, source=None):
-    """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
+    """Make the configuration of a resumed run: a changed copy of `config`, the dict of its config.json.
 
-    If `recipe` is not None, the place of the data becomes that in `recipe`, and the source `source`. The
-    entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or seed
-    of the plan are not None and differ from those in `config`, or if the recipes differ in more than the
+    plan     a Plan; plan.steps replaces the number of steps if it is not None
+    recipe   None, or a Recipe. Only the place of its data may differ from that in `config`, and it replaces
+             this place
+    source   a text about this place, which is stored if `recipe` is not None
+
+    The entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or
+    seed of the plan are not None and differ from those in `config`, or if the recipes differ in more than the
     place of the data.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
@@ -232,11 +243,12 @@ def _extended(config, plan, recipe=None, source=None):
 
 @dataclass
 class _Session:
-    """One session of a run: the training from the State `state` to the last step or to an interruption.
+    """One session of a run: a training from the State `state` to the last step or to an interruption.
 
-    out              the run's folder
-    config, about    the run's configuration and identity (see `checkpoint.identity`)
-    progress, look   as for `train`
+    out               the run's folder
+    config, about     the dict of the run's config.json, and its identity (see `checkpoint.identity`)
+    system, dataset   what is trained, and on which data
+    progress, look    the arguments of `train`
 
     Training changes `state` in place. When a _Session is made, metrics and pictures of later steps than the
     state's are removed from the folder.
@@ -337,12 +349,12 @@ class _Session:
         return f"{system} on {plot.readable(self.dataset.name)}"
 
     def _say(self, line):
-        """Print a line where no progress bar says the same."""
+        """Print a line on stderr, but only if stderr is no terminal: there the progress bar says the same."""
         if not STDERR.isatty():
             self._tell(line)
 
     def _tell(self, line):
-        """Print a line, above the progress bar if there is one."""
+        """Print a line on stderr, above a progress bar. Print nothing if progress is False."""
         if self.progress:
             tell(line)
 
@@ -384,9 +396,9 @@ class _Session:
     def _picture(self, *more):
         """Write a picture of samples to a new file in the folder samples/, and to the files `more`.
 
-        The samples of all steps have the same latents. Returns the picture's size (width, height). Writes
-        nothing and returns None if the system draws no samples, or samples that are neither pictures nor
-        points in the plane.
+        The samples of all steps are made from the same latents. Returns the size (width, height) of the
+        picture. Writes nothing and returns None if the system draws no samples, or samples that are neither
+        pictures nor points in the plane.
         """
         config, system = self.config, self.system.at(self.state.step)
         if not system.drawers or not sampling.can_be_drawn(system, self.dataset):
@@ -418,7 +430,7 @@ class _Session:
 
 
 def _pixels(path, size):
-    """The picture in the PNG file `path`, as a Pillow image.
+    """Read the picture in the PNG file `path`. Returns a Pillow image, or None.
 
     None if the file cannot be read or its size is not `size`, (width, height): the animation leaves it out.
     """

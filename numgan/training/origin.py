@@ -21,13 +21,15 @@ KEPT = "only the rows kept in the run were read"
 
 
 def rebuilt(config, folder, moved=None):
-    """Build the system of a run from the recipe in `config`. Returns (system, function that loads the data).
+    """Build the system of a run from its recipe. Returns (system, a function that loads the data).
 
-    moved   {field: new place} for some of the fields places.WORDS of the recipe; None: there is no new place
+    config     the dict of the run's config.json, which holds the recipe
+    folder     the run's folder, for messages
+    moved      {field: new place} for some of the fields places.WORDS of the recipe; None: no new place
 
-    The function returns the training data as (Recipe with their place, Dataset). It raises FileNotFoundError
-    if there is nothing in the old place, FileFormatError if the data are damaged or do not fit the system,
-    and the errors of `Recipe.resolve` and `Recipe.load` for a new place.
+    The function returns (Recipe with the place of the data, Dataset). It raises FileNotFoundError if there is
+    nothing in the old place, FileFormatError if the data are damaged or do not fit the system, and the errors
+    of `Recipe.resolve` and `Recipe.load` for a new place.
 
     Raises FileFormatError if the recipe cannot be used. Raises ValueError if the recipe is None: the system
     was made in Python code.
@@ -50,7 +52,10 @@ def rebuilt(config, folder, moved=None):
 
 
 def _of_config(make, folder):
-    """make(), in which a ValueError is one of the recipe in the config.json of the run in `folder`."""
+    """Return the result of make(), a function that uses the recipe in the config.json of the run in `folder`.
+
+    If make() raises ValueError, the recipe is wrong: raise FileFormatError, which names the file config.json.
+    """
     try:
         return make()
     except FileFormatError:  # this error already names the data file
@@ -73,6 +78,7 @@ def expect_test(recipe, dataset, folder):
 def _expect_place(recipe, folder, words=("data", "folder"), what="training"):
     """Raise FileNotFoundError unless a file or a folder is in each place that a resolved recipe names.
 
+    recipe   the Recipe, with absolute paths: its `data` and its `folder` must exist
     folder   the folder of the run, for the message
     words    the fields of the recipe that name the places of the `what` data
     """
@@ -88,7 +94,9 @@ def _expect_place(recipe, folder, words=("data", "folder"), what="training"):
 def expect_equal(folder, config, dataset):
     """Raise FileFormatError unless a data set equals the one with which the run in `folder` began.
 
-    config   the dict of the run's config.json
+    config    the dict of the run's config.json
+    dataset   the data set
+
     The message names what differs: classes, columns, numbers of rows, shapes, or the ranges of rows.
     """
     found = kept.differences(config["data"], config["classes"], dataset)
@@ -104,10 +112,15 @@ def _called(dataset):
 
 
 def find(folder, config, load, whole):
-    """The pair (dataset, missing) of an OpenRun (see there), for the arguments of `runs.open_run`.
+    """(dataset, missing): the training data of the run in `folder`, or the rows of them that the run stores.
 
-    load   the function that `rebuilt` returns
-    Raises its errors if the run keeps no rows, and FileFormatError for damaged rows.
+    missing   None if the dataset is the training data; otherwise a text, the reason why it is the stored rows
+
+    config   the dict of the run's config.json
+    load     the function that `rebuilt` returns: it loads the training data
+    whole    True: try to load the training data. False: take the stored rows if there are any
+
+    If the run stores no rows, the errors of `load` are raised. Raises FileFormatError for damaged rows.
     """
     if not whole and Path(folder, kept.FILE).exists():
         return kept.load(folder, config), KEPT
@@ -123,7 +136,12 @@ def find(folder, config, load, whole):
 
 
 def _rows_instead(folder, config, error):
-    """The pair (kept rows, reason) after `error`, which is raised again if the run keeps no rows."""
+    """(rows of the training data that the run in `folder` stores, the text of `error`).
+
+    config   the dict of the run's config.json
+    error    the error with which loading the training data failed. It is raised again if the run stores no
+             rows
+    """
     try:
         return kept.load(folder, config), str(error)
     except FileNotFoundError:

@@ -23,27 +23,30 @@ COUNTED = 2000  # steps whose objectives are counted; further steps have as many
 
 
 class Progress:
-    """Says how far a run is, by calls of `say(line)`.
+    """Prints lines about the progress of a run: sizes of the networks, time per step and time left.
 
     system      the system of the run
     steps       number of steps of the whole run
-    say         a function that prints a line
-    by_minute   whether to say a line every minute; False where a progress bar is shown
-    clock       a function that returns seconds, from any start
+    say         a function that prints one line; it is called for each line
+    by_minute   whether to print a line every minute; False where a progress bar is shown
+    clock       a function that returns a time in seconds, from any start
     """
 
     def __init__(self, system, steps, say, by_minute=True, clock=time.monotonic):
         self.system, self.steps, self.say, self.by_minute, self.clock = system, steps, say, by_minute, clock
 
     def begin(self, step):
-        """Say the sizes of the networks, and start the clock. `step` is the number of steps done before."""
+        """Print the sizes of the networks, and start the clock. `step` is the number of steps done before."""
         for line in sizes(self.system.at(step)):
             self.say(line)
         self.first, self.began = step, self.clock()
         self.warm = self.told = (step, self.began)  # (step, seconds) from which the speed is measured
 
     def after(self, step, losses):
-        """Say what is due after a step. `step` counts the steps done, `losses` are {objective: loss}."""
+        """Print a line after a step if one is due: the estimated time, or the progress of each minute.
+
+        step counts the steps done, and losses are {objective: loss} of this step.
+        """
         now = self.clock()
         if step == self.first + 1:
             self.warm = step, now  # the first step also allocates memory
@@ -66,12 +69,16 @@ class Progress:
             self.told = step, now
 
     def _left(self, start, step, now):
-        """The seconds that the steps after `step` will take, by the speed since start = (step, seconds)."""
+        """An estimate of the seconds that all steps after `step` will take.
+
+        start   (step, seconds of the clock) from which the speed is measured
+        now     the seconds of the clock now
+        """
         pace = (now - start[1]) / self._objectives(start[0], step)
         return pace * self._objectives(step, self.steps)
 
     def _objectives(self, first, last):
-        """The number of objectives in the steps from `first` up to `last`, without `last`."""
+        """The number of objectives that are computed in the steps first, first + 1, ..., last - 1."""
         counted = range(first, min(last, first + COUNTED))
         return sum(map(self._objectives_of, counted)) * (last - first) / len(counted)
 
@@ -89,10 +96,10 @@ def tell(line):
 
 
 def sizes(system):
-    """A list with one line for each network of the system: its parameters, and their memory in training.
+    """A list with a line of text for each network of the system: its parameters, and its memory in training.
 
-    Training keeps some vectors with as many entries as there are parameters. The line names them. What the
-    layers compute for a batch needs memory too, which is not counted here.
+    Training keeps some vectors with as many entries as there are parameters. The line names these vectors.
+    What the layers compute for a batch needs memory too, which is not counted here.
     """
     lines = []
     for name, net in system.networks.items():
@@ -104,7 +111,11 @@ def sizes(system):
 
 
 def _kept(system, name):
-    """{word: number of float32 vectors} that training keeps for a network."""
+    """{word: number of float32 vectors} that training keeps in memory for the network `name` of the system.
+
+    The words are "weights", "gradient", "moments" and "average". Each vector has one entry for each
+    parameter.
+    """
     trained = system.optimizers.get(name)
     moments = trained.start(np.zeros(1, np.float32)).keys() - {"step"} if trained else ()
     return {
@@ -116,7 +127,7 @@ def _kept(system, name):
 
 
 def size(count):
-    """A number of bytes in words, such as 3.2 MB."""
+    """The number of bytes `count` as text with a unit, such as "3.2 MB"."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
@@ -124,7 +135,7 @@ def size(count):
 
 
 def duration(seconds):
-    """A time in words, such as 3.2 ms, 0.12 s, 45 s, 40 min, 3 h 20 min or 2.5 days."""
+    """A time in seconds as text with a unit, such as "3.2 ms", "0.12 s", "45 s", "40 min" or "3 h 20 min"."""
     if seconds < 0.0995:
         return f"{1e3 * seconds:.2g} ms"
     if seconds < 90:
@@ -136,7 +147,10 @@ def duration(seconds):
 
 
 def memory():
-    """The largest memory that the process has had, as the end of a line; "" where the system cannot tell."""
+    """A text with the largest memory that the process has used, such as "; memory so far 120 MB".
+
+    It is "" on Windows, where Python cannot tell.
+    """
     if sys.platform == "win32":
         return ""
     import resource  # Unix only

@@ -112,14 +112,14 @@ class Recipe:
     def resolve(self):
         """A copy of the recipe with names in place of None for preset and data, and with absolute paths.
 
-        The copy also has the shape of a sample and the number of classes, if they are not those of the
-        preset. Raises ValueError for data that no preset takes, and the errors of `placed`.
+        The copy also has the shape of a sample and the number of classes, if these differ from the preset's.
+        Raises ValueError for data that no preset accepts, and the errors of `placed`.
         """
         recipe = self._adapted()
         return replace(recipe, data=recipe.data or recipe.build().data).placed()
 
     def placed(self):
-        """A copy of the recipe with absolute paths.
+        """A copy of the recipe in which the paths (data, test and folder) are absolute.
 
         Raises ValueError if `data` or `test` is neither a known name nor a file or folder, if there are both
         test data and a share to hold out, or if broken files are to be left out of data that are no folder.
@@ -139,7 +139,7 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and places.absolute(recipe.folder))
 
     def build(self):
-        """Make the system of the recipe: its preset, changed by the options that are not None.
+        """Make the system of the recipe and return it: the preset, changed by the options that are not None.
 
         Raises ValueError for an option that the system does not have, or a value out of range.
         """
@@ -185,8 +185,9 @@ class Recipe:
         """Load the Dataset of the recipe. Pictures are resized to the system's size.
 
         split   "train" or "test"
-        Raises ValueError if the system takes pictures and the data are points, or the reverse, and the errors
-        of `data.load`.
+
+        Raises ValueError if the system takes pictures and the data are points, or the reverse. Raises the
+        errors of `data.load`.
         """
         shape = self._preset().sample_shape
         pictures = len(shape) == 3
@@ -202,15 +203,19 @@ class Recipe:
         return places.read(self, split, **size)
 
     def _preset(self, width=systems.NARROW):
-        """The system of the preset, with the shape and the number of classes of the recipe."""
+        """Make the System of the preset, with the sample shape and the number of classes of this recipe.
+
+        width   factor of all hidden widths
+        """
         shape = None if self.shape is None else tuple(self.shape)
         return systems.build(self.system, self.preset, width, shape, self.classes)
 
     def _adapted(self):
-        """A copy of the recipe with a preset, and with the shape and the number of classes of the data.
+        """A copy of the recipe with a preset, and with the sample shape and class count of the data.
 
-        Shape and classes stay None where they are those of the preset. A preset that the user names keeps the
-        shape of its own data set, unless there is a size too. Networks of a fixed size keep it in any case.
+        Shape and classes stay None where they equal those of the preset. If the user names a preset and no
+        size, the shape is that of the preset's own data set, except for a preset that follows the data (see
+        `systems.follows_data`). A preset whose networks have a fixed size always has its own shape.
         """
         if self.preset is not None and self.shape is not None:  # resolved before
             return self
@@ -247,7 +252,9 @@ class Recipe:
             self.test_part(like)
 
     def test_part(self, like):
-        """The test part of the data, a Dataset with the classes of the Dataset `like`; None if there is none.
+        """The test part of the data, a Dataset; None if the data have no test part.
+
+        like   the Dataset of the training data. The test part gets its classes and class numbers
 
         Raises the errors of `data.matched`. Warns if the data in `test` lack the labels or a class of `like`.
         """
@@ -262,12 +269,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plan:
-    """The numbers of a run. `resolve` replaces every None by the default that is given here.
+    """The numbers of a run. `resolve` replaces every None by a default:
 
-    steps, batch_size   None: those of the system
-    seed                None: 0
-    log_every           steps between lines of metrics.jsonl; None: 10
-    picture_every       steps between sample pictures; None: a twentieth of the steps, at least 1
+    steps, batch_size   the system's numbers
+    seed                0
+    log_every           10; steps between lines of metrics.jsonl
+    picture_every       a twentieth of the steps, at least 1; steps between sample pictures
+
     Raises ValueError for a number that is no integer or out of range.
     """
 
@@ -290,7 +298,7 @@ class Plan:
             object.__setattr__(self, name, int(value))
 
     def resolve(self, system):
-        """A copy of the plan with a number in place of every None (see the class).
+        """A copy of the plan in which every None became the default number for the system.
 
         Raises ValueError unless the batch size is a multiple of `system.packed`, the number of samples that D
         judges together.
@@ -328,7 +336,8 @@ RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved rec
 def _size_and_channels(text):
     """The arguments size and channels of `data.load`, as a dict, for a text such as "64" or "28x28x1".
 
-    None: no arguments. Raises ValueError for a text of another form.
+    "64" gives {"size": (64, 64)}, "28x28x1" gives {"size": (28, 28), "channels": 1}. None gives {}. Raises
+    ValueError for a text of another form.
     """
     if text is None:
         return {}
@@ -340,7 +349,7 @@ def _size_and_channels(text):
 
 
 def check(system, dataset):
-    """Raise ValueError or TypeError unless the system can be trained on the data.
+    """Raise ValueError or TypeError unless the system can be trained on the data set `dataset`.
 
     Every network that the system names must exist and have an optimiser where it is trained (`expect_roles`).
     Samples of data and system must have one shape. The data must have the labels, classes and columns that
@@ -375,10 +384,14 @@ def check(system, dataset):
 
 
 def steps_of(system, rows, batch_size, epochs):
-    """The number of steps after which `rows` rows of data have been used `epochs` times.
+    """The number of training steps after which every row of the data was used `epochs` times on average.
 
-    A step uses one batch of `batch_size` rows for each of its objectives, or a single batch if all objectives
-    share their fakes. Raises ValueError unless 0 < epochs <= 100,000.
+    system       the System. A step uses one batch for each of its objectives, or a single batch if all
+                 objectives share their fakes
+    rows         the number of rows of the data
+    batch_size   the number of rows of a batch
+
+    Raises ValueError unless 0 < epochs <= 100,000.
     """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")

@@ -84,9 +84,9 @@ FILES = {
 
 
 def choose(recipe, root="runs"):
-    """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path.
+    """Make a new folder for a run and return its Path: root/<system>-<preset>-<n>.
 
-    The names are those of `recipe`, and n counts from 1.
+    The system and the preset are those of `recipe`. n is the first number from 1 for which no folder exists.
     """
     Path(root).mkdir(parents=True, exist_ok=True)
     for number in count(1):
@@ -103,9 +103,9 @@ def claim(folder, system, about):
 
     system, about   the system and the identity of the new run (see `checkpoint.identity`)
 
-    Raises FileExistsError if a file has the folder's name, or if the folder is not empty. A checkpoint of
-    this same run before its first step, and the rows kept beside it, do not count: a process that was killed
-    before it wrote config.json leaves them. An empty .lock and temporary files do not count either.
+    Raises FileExistsError if a file has the folder's name, or if the folder is not empty. These files are
+    allowed: an empty .lock, temporary files, and a checkpoint of this same run at step 0 with the rows of
+    data beside it, which a process leaves that was killed before it wrote config.json.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -127,8 +127,8 @@ def claim(folder, system, about):
 def _is_first(path, system, about):
     """Whether the file `path` is a checkpoint of this run, made before its first step.
 
-    system and about are the system and the identity of the run. The answer is False without a file, and for a
-    damaged file or a file of another run.
+    system and about are the system and the identity of the run. Returns False if there is no file, or if the
+    file is damaged or belongs to another run.
     """
     try:
         return path.is_file() and checkpoint.load(path, system, about).step == 0
@@ -137,11 +137,11 @@ def _is_first(path, system, about):
 
 
 def begun(folder):
-    """Whether `folder` has a run that can be resumed, that is, a config.json.
+    """Whether `folder` has a run that can be resumed: True if the folder has a config.json.
 
-    If not, the checkpoint and the rows in the folder are removed: a process that was killed before it wrote
-    config.json left them. This is only for folders that numgan itself makes, for a trial of a study or for a
-    judge.
+    If not, the checkpoint and the rows of data in the folder are removed: a process that was killed before it
+    wrote config.json left them. Use this function only for folders that numgan itself makes, for a trial of a
+    study or for a judge.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True
@@ -153,7 +153,8 @@ def begun(folder):
 def expect_own(folder):
     """Raise FileExistsError if a link, a pipe, a folder or a device has the name of one of the run's files.
 
-    The name samples/ must belong to a folder. A missing file or folder is no error.
+    folder is the run's folder. The name samples/ must belong to a folder. A missing file or folder is no
+    error.
     """
     for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
@@ -162,10 +163,10 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """A context that locks the folder, so that no other process trains in it.
+    """Return `gradient` (P,), that of one network, unchanged: the default of `reduce` in `advance`.
 
-    wait   None: ValueError is raised if another process has locked the folder. A function: wait() is called
-           in this case, for example to print a message, and then this waits until the lock is free
+    wait   None: ValueError is raised if another process has locked the folder. A function: it is called in
+           this case, for example to print a message, and then the process waits until the folder is free
 
     The operating system releases the lock when the process ends or is killed.
     """
@@ -179,7 +180,7 @@ def alone(folder, wait=None):
 
 
 def write_config(folder, config):
-    """Write the dict `config` to the run's config.json, in place of an older one.
+    """Write the dict `config` to the file config.json of the run in `folder`. An older file is replaced.
 
     Raises the errors of `config_text`.
     """
@@ -205,7 +206,7 @@ def _expect_short(text, what, advice):
 
 
 def read_config(folder):
-    """Read a run's config.json. Returns a dict.
+    """Read the file config.json of the run in `folder`. Returns a dict.
 
     Raises FileNotFoundError if there is no config.json in `folder`, FileFormatError if it is damaged.
     """
@@ -219,12 +220,14 @@ def read_config(folder):
 
 
 def read_state(folder, config, system, dataset, about):
-    """Read the State of a run from its checkpoint.
+    """Read the State of a run from the checkpoint in its folder.
 
-    config   the dict of the run's config.json
-    about    the identity of the run, as from checkpoint.identity
-    Raises FileFormatError unless checkpoint and config fit each other, the system and the dataset. Raises
-    FileNotFoundError if there is no checkpoint.
+    config            the dict of the run's config.json
+    system, dataset   those of the run
+    about             the identity of the run, as from checkpoint.identity
+
+    Raises FileFormatError unless the checkpoint and config.json fit each other, the system and the dataset.
+    Raises FileNotFoundError if there is no checkpoint.
     """
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
@@ -250,12 +253,14 @@ def read_state(folder, config, system, dataset, about):
 
 
 def continued(folder, steps, system, dataset, about):
-    """Read the State of a run that will be resumed and trained up to `steps` steps. This writes nothing.
+    """Read the State of a run that will be resumed. This function writes nothing.
 
-    about   the identity of the run, as from checkpoint.identity
+    steps             the number of steps up to which the run will be trained
+    system, dataset   those of the run
+    about             the identity of the run, as from checkpoint.identity
 
-    It also checks the configuration, the metrics and the names of the run's files, and raises their errors.
-    Raises ValueError if the run has more than `steps` steps already.
+    It also checks the configuration, the metrics and the names of the run's files, and raises errors about
+    them. Raises ValueError if the run has more than `steps` steps already. folder is the run's folder.
     """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)
@@ -268,18 +273,18 @@ def continued(folder, steps, system, dataset, about):
 
 
 def read_metrics(folder, upto):
-    """Read the records of metrics.jsonl up to the step `upto`, a list of dicts. [] if there is no such file.
+    """Read the lines of metrics.jsonl up to the step `upto`: a list of dicts, [] if there is no such file.
 
-    Raises FileFormatError, with line and field, for a damaged record.
+    folder is the run's folder. Raises FileFormatError, with the line and the field, for a damaged line.
     """
     advice = "restore the file from a copy, or delete it: the run then continues without its old curves"
     return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, advice)
 
 
 def rewind(folder, step):
-    """Restore a run's folder to its content after `step` steps: remove later metrics and pictures.
+    """Remove all later metrics and pictures from a run's folder, so that it is as after `step` steps.
 
-    Returns the remaining records of metrics.jsonl, a list of dicts.
+    Returns the remaining lines of metrics.jsonl, a list of dicts.
     """
     folder = Path(folder)
     records = read_metrics(folder, step)
@@ -294,7 +299,7 @@ def rewind(folder, step):
 def line(record):
     """One line of metrics.jsonl, in bytes: the dict `record` as JSON text with a newline.
 
-    Raises ValueError if `read_metrics` could not read it again, because it has more than LIMIT bytes.
+    Raises ValueError if the line has more than LIMIT bytes, because `read_metrics` could not read it again.
     """
     text = (json.dumps(record) + "\n").encode()
     _expect_short(text, f"metrics.jsonl, step {record['step']:,}", "return fewer metrics, or shorter names")
@@ -302,7 +307,10 @@ def line(record):
 
 
 def pictures(folder):
-    """The paths of a run's sample pictures, samples/step-XXXXXX.png, in order of the step."""
+    """The list of the paths of a run's sample pictures, samples/step-XXXXXX.png, in order of the step.
+
+    folder is the run's folder.
+    """
     found = [
         path
         for path in Path(folder, "samples").glob("step-*.png")
@@ -312,7 +320,7 @@ def pictures(folder):
 
 
 def environment():
-    """The versions of software and the settings on which exact results and speed depend, as a dict."""
+    """A dict of the versions of software and the settings on which exact results and speed depend."""
     return {
         "numgan": VERSION,
         "numpy": np.__version__,
@@ -331,9 +339,9 @@ class OpenRun:
 
     folder, config   its folder, and the dict of its config.json
     system           the system at the run's last step
-    dataset          the training data, or the rows of them that the run keeps
+    dataset          the training data, or only the rows of them that the run stores
     state            the State at the last step
-    missing          None if `dataset` is the training data; otherwise the reason why it is the kept rows
+    missing          None if `dataset` is the training data; otherwise a text: why it is only the stored rows
     """
 
     folder: Path
@@ -353,11 +361,12 @@ class OpenRun:
 
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
-        """Make a Sampler with the run's weights. Raises ValueError for a system that draws no samples.
+        """Make a Sampler, which draws samples with the run's weights.
 
         The weights of a network are their moving average, if there is one. Statistics of BatchNorm are
-        measured here. Samples that are made from rows of the data are made from the rows that the run keeps,
-        so they are the same with and without the data.
+        measured here. If samples are made from rows of the data, these are the rows that the run stores. So
+        the samples are the same with and without the training data. Raises ValueError for a system that draws
+        no samples.
         """
         self.expect_samples()
         from_rows = set(self.system.made_from) - {"labels"}
@@ -372,11 +381,12 @@ class OpenRun:
 def open_run(folder, system=None, dataset=None, whole=True):
     """Read a run from its folder. Returns an OpenRun.
 
-    system    needed only if the system was made in Python code: such a run has no recipe. None: it is made
-              from the recipe
-    dataset   the training data of such a system; None: the rows of them that the run keeps
-    whole     True: the training data are read, if they are where the recipe says and as they were; False:
-              only the rows that the run keeps. A run draws equal samples with both
+    system    the system, if it was made in Python code: such a run has no recipe. None: it is made from the
+              recipe
+    dataset   the training data of a system that was made in Python code; None: the rows of the data that the
+              run stores
+    whole     True: read the training data, if they are where the recipe says and are unchanged. False: read
+              only the rows that the run stores. A run draws equal samples with both
 
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """

@@ -19,16 +19,17 @@ MEASURED = 20  # batches for the BatchNorm statistics
 
 @may_underflow
 class Sampler:
-    """Draws samples of a trained system: sampler(n, seed) gives n samples and their labels.
+    """Draws samples of a trained system: sampler(n, seed) returns n samples and their labels.
 
-    BatchNorm statistics are measured when the Sampler is made, on MEASURED batches. So a sample does not
-    depend on the other samples of its batch. Dropout and noise in layers are off unless `system.keeps_noise`.
-
+    system       the System
     params       {network: Parameters} of all networks
-    seed         the seed of the batches on which the statistics are measured
+    seed         the seed of the batches on which BatchNorm statistics are measured
     batch_size   the size of these batches
     dataset      the data; it has the class names, and the rows that samples are made from
                  (`system.made_from`)
+
+    The statistics are measured when the Sampler is made, on MEASURED batches. So a sample does not depend on
+    the other samples of its batch. Dropout and noise in layers are off unless `system.keeps_noise`.
     """
 
     def __init__(self, system, params, seed, batch_size, dataset):
@@ -47,11 +48,13 @@ class Sampler:
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
-        """The Batch from which the system makes n samples: random rows of the data, and labels.
+        """Make the Batch from which the system makes n samples: random rows of the data, and labels.
 
-        labels   names or numbers of classes, repeated in this order until there are n; None: all in turn
+        seed     chooses the rows
+        labels   names or numbers of classes, repeated in this order until there are n; None: all classes in
+                 turn
 
-        The Batch has only the columns of data that the system needs; it has labels only if the system has
+        The Batch has only the columns of data that the system needs. It has labels only if the system has
         classes.
         """
         needed, columns = set(self.system.made_from) - {"labels"}, {}
@@ -64,17 +67,18 @@ class Sampler:
         return Batch(columns, number=n)
 
     def numbers(self, labels=None):
-        """The class numbers of `labels`, a list: of names or numbers of classes. None: all class numbers.
+        """The class numbers, a list, of `labels`: a list of names or numbers of classes, or None for all.
 
-        Raises the errors of `classes.numbers_of`, also for labels of a system without classes.
+        Raises the errors of `classes.numbers_of`, for example if the system has no classes.
         """
         every = list(range(self.classes))
         return every if labels is None else numbers_of(labels, names_of(self.system, self.dataset))
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
-        """Draw n samples. Returns x (n, ...) float32 in the system's pixel range, and the labels (n,).
+        """Draw n samples: (x, labels). x (n, ...) is float32 in the system's pixel range, labels is (n,).
 
+        seed     the seed of the noise
         labels   names or numbers of classes, repeated in this order until there are n; None: all in turn
         batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
 
@@ -98,17 +102,18 @@ class Sampler:
 
 
 def names_of(system, dataset):
-    """The names of the classes of which the system draws samples, a tuple.
+    """The names of the classes of which the system draws samples, a tuple of texts.
 
-    Without names in the data they are "0", "1", ...; for a system without classes there are none: ().
+    They are the names in the data set, or "0", "1", ... if it has no names. () for a system without classes.
+    dataset is the data set that the system was trained on.
     """
     return (dataset.classes or tuple(map(str, range(system.classes)))) if system.classes else ()
 
 
 def can_be_drawn(system, dataset):
-    """Whether `picture` can show samples of the system: whether they are pictures or rows of numbers.
+    """Whether `picture` can show samples of the system: True if they are pictures or rows of numbers.
 
-    The samples have the form of the data's column `system.target`, which is looked at here.
+    Samples have the form of the column `system.target` of the data set.
     """
     like = dataset.columns[system.target]
     return is_pictures(like) or like.ndim == 2
@@ -116,18 +121,21 @@ def can_be_drawn(system, dataset):
 
 @may_underflow
 def picture(sampler, seed, count=None, labels=None, title=""):
-    """Draw `count` samples and return them as one Pillow image.
+    """Draw samples and return them as one Pillow image.
 
     sampler   a Sampler
     seed      the seed of the samples
-    count     None: 10 for each class to draw; without classes 64 pictures or 2000 points
+    count     the number of samples; None: 10 for each class to draw; without classes 64 pictures or 2000
+              points
     labels    names or numbers of the classes to draw; None: all
-    title     text above points; pictures have none
+    title     text above points; pictures have no title
 
-    points                         drawn over points of the data
-    samples made from pictures     each sample is beside the pictures that it is made from
-    other pictures with labels     one row for each class
-    other pictures                 about as many rows as columns
+    The image depends on the samples:
+
+    points                       are drawn over points of the data
+    samples made from pictures   each sample is beside the pictures that it is made from
+    other pictures with labels   one row for each class
+    other pictures               about as many rows as columns
     """
     system = sampler.system
     like = sampler.dataset.columns[system.target]

@@ -25,11 +25,11 @@ from ..core.randomness import derive
 def expect_weights(system, weights):
     """Raise TypeError or ValueError unless the dict `weights` can replace initial weights of the system.
 
-    weights   {network: Parameters} for some or all networks of the system's first step
+    weights   {network: Parameters} for some or all networks of the system at step 0
 
-    A path is the name of a parameter, such as "0.W". Each Parameters needs at least one path that its network
-    has too. A path that both have must have the same shape in both. Other paths are allowed. Nothing is
-    changed here.
+    Each Parameters needs at least one parameter name (such as "0.W") that its network has too. A parameter
+    with a name that both have must have the same shape in both. Other names are allowed. Nothing is changed
+    here.
     """
     expect_type("weights", weights, dict, "a dict {network: Parameters}")
     networks = system.at(0).networks
@@ -54,9 +54,10 @@ def expect_weights(system, weights):
 
 
 def _initial_memory(system, dtype):
-    """{name: array}: copies of the arrays of `system.memory(dtype)`, in C order, as in checkpoints.
+    """{name: array}: copies of the arrays that the system keeps from step to step, as at the start.
 
-    Raises TypeError if one of them is not an array of numbers.
+    They are the arrays of `system.memory(dtype)`, in C order. Raises TypeError if one of them is not an array
+    of numbers.
     """
     memory = system.memory(dtype)
     for name, array in memory.items():
@@ -72,12 +73,13 @@ def _initial_memory(system, dtype):
 class State:
     """Everything that training changes. Configuration and State determine all later steps, bit for bit.
 
-    params, averages   {network: Parameters}: the weights, and the moving averages of some networks' weights
-    moments            {network: {"step": number of updates, moment: array}} of the optimisers
-    step, batches      number of steps done, and of batches drawn
-    memory             {name: array}: extra arrays of the system
-    metrics            {name: {"step": step, "value": number}}: the last value of each metric. A lazy penalty
-                       is not computed in every step, so a line of metrics.jsonl needs an earlier value
+    params          {network: Parameters}: the weights
+    averages        {network: Parameters}: the moving averages of some networks' weights
+    moments         {network: {"step": number of updates, moment: array}} of the optimisers
+    step, batches   number of steps done, and of batches drawn
+    memory          {name: array}: the arrays that the system keeps from step to step
+    metrics         {name: {"step": step, "value": number}}: the last value of each metric. A lazy penalty is
+                    not computed in every step, so a line of metrics.jsonl needs an earlier value
     """
 
     params: dict
@@ -90,7 +92,7 @@ class State:
 
     @classmethod
     def of(cls, system, params):
-        """A State of `system` before its first step, with the weights params {network: Parameters}.
+        """Make a State of `system` before its first step, with the weights params {network: Parameters}.
 
         The optimisers start anew. The averages are copies of params. The memory is the system's initial one.
         step and batches are 0. params is not copied. For a `Staged` run, `system` is the system of one stage.
@@ -102,7 +104,10 @@ class State:
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """A State with arrays of the system's sizes and weights of zero. `checkpoint.load` fills it."""
+        """Make a State with arrays of the system's sizes and weights of zero, to be filled.
+
+        dtype is the type of the weights. `checkpoint.load` fills the State.
+        """
         return cls.of(
             system,
             {
@@ -113,10 +118,12 @@ class State:
 
     @classmethod
     def start(cls, system, seed, dtype=np.float32, weights=None):
-        """The State before the first step of a run, with random weights that depend on `seed`.
+        """Make the State before the first step of a run, with random weights that depend on `seed`.
 
-        weights   {network: Parameters} of another run. Its entries replace the random ones where network and
-                  path (the parameter's name) are equal. None: all weights are random
+        system    the System
+        dtype     the dtype of the weights
+        weights   {network: Parameters} of another run. Its entries replace the random ones if the network and
+                  the name of the parameter are equal. None: all weights are random
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -129,9 +136,9 @@ class State:
         system   the system at the stage's first step
         seed     the run's seed, from which new parameters are drawn
 
-        Parameters and averages keep the entries whose network, path and shape are the same as before. Other
-        entries of parameters are random, and other entries of averages equal the parameters. The optimisers
-        and the memory start anew. step, batches and metrics stay.
+        Entries of params and averages keep their values if network, name and shape are the same as before.
+        New entries of params are random, and new entries of averages equal params. The optimisers and the
+        memory start anew. step, batches and metrics stay.
         """
         fresh = State.of(
             system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype)
@@ -144,14 +151,14 @@ class State:
 
     @property
     def sampled(self):
-        """{network: Parameters} to draw samples with: the moving average of the weights if there is one.
+        """{network: Parameters} of the weights with which samples are drawn.
 
-        Networks without a moving average have their weights here.
+        They are the moving average of the weights if there is one, and otherwise the weights.
         """
         return self.params | self.averages
 
     def vectors(self):
-        """{name in the checkpoint: array}: all arrays of the state, not copies: a write changes the state.
+        """{name in the checkpoint: array} of all arrays of the state. A write to one changes the state.
 
         The names are NETWORK.weights, NETWORK.average, NETWORK.MOMENT such as G.m, and memory.NAME. The
         arrays of the memory have any shape; all others are vectors.
@@ -167,7 +174,7 @@ class State:
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
-        """{name in the checkpoint: integer}: all counters of the state.
+        """{name in the checkpoint: integer} of all counters of the state:
 
         step, batches     number of steps done, and of batches drawn
         NETWORK.updates   number of updates of this network's optimiser

@@ -25,24 +25,25 @@ from .blame import locate, locate_update
 def alone(gradient):
     """Return `gradient` (P,), that of one network, unchanged: the default of `reduce` in `advance`.
 
-    To train in several processes, replace it by a function that adds the gradients of all processes.
+    To train in several processes, give `advance` a function that adds the gradients of all processes.
     """
     return gradient
 
 
 @may_underflow
 def advance(system, state, feed, seed, reduce=alone):
-    """Do one step of the system; changes `state` in place. Returns {objective: Result}.
+    """Do one training step of the system; changes `state` in place. Returns {objective: Result}.
 
-    feed     feed.batch(k) -> {column: array} of batch k
+    system   the System
+    state    the State
+    feed     feed.batch(k) returns {column: array} of batch k
     seed     the run's seed
     reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
     The step computes its objectives in order. After each objective, the networks that it trains are updated.
-    At the end, the moving averages and the last values of the metrics are updated, and the next stage begins
-    if there is one at this step. Each
-    objective gets a new batch. If the system shares fakes, all objectives get the same batch and fakes,
-    because the fakes have the batch's labels.
+    At the end, the moving averages and the last values of the metrics are updated. If a new stage begins at
+    this step, the state enters it. Each objective gets a new batch. If the objectives share fakes, all of
+    them get the same batch and fakes, because the fakes have the batch's labels.
 
     NonFiniteError          inf or nan in a loss or a gradient, before the update, or in the result of an
                             update; the message names the layer
@@ -103,11 +104,11 @@ def advance(system, state, feed, seed, reduce=alone):
 
 @contextmanager
 def holding(net, p):
-    """A context for an update of p, the Parameters of `net`, that protects the held entries of p.
+    """A context manager for an update of p, the Parameters of the network `net`: it protects held entries.
 
-    Held entries are stored with the weights and not trained, such as u and v of Spectral. The update may
-    change them, for example by weight decay. So after the block they get back their old values. From these
-    and the new weights, `refreshed` then computes their new values.
+    Held entries are stored with the weights and not trained, such as u and v of Spectral. An update may
+    change them, for example by weight decay. So after the block they get back their old values. Then
+    `refreshed` computes their new values from these and from the new weights.
     """
     before = {path: p[path].copy() for path in p.layout.held}
     yield

@@ -7,7 +7,8 @@ import pytest
 from bugzoo import patched
 
 from numgan import build, check_layer, check_loss, check_system, gradcheck
-from numgan.checking.differences import compare_outputs, difference_quotients, watched
+from numgan.checking.differences import compare_outputs
+from numgan.checking.quotients import difference_quotients, watched
 from numgan.checking.layer import dot_test, parameters
 from numgan.checking.layer_cases import Case
 from numgan.checking.report import AllZero, OnKink, Subject

@@ -38,7 +38,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayerGAN):
-    """A game of two networks with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
+    """A two-player game with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
 
     D and G use the same fakes in each step.
     """
@@ -47,14 +47,14 @@ class Conditional(TwoPlayerGAN):
 
 
 def _dcgan(latent, width, shape, classes, **settings):
-    """A Conditional with DCGAN networks; each layer gets the label.
+    """Make a Conditional with DCGAN networks; each layer gets the label.
 
-    latent      the prior of z
-    width       factor of the numbers of channels; without it the smallest feature map has 64 for each level,
-                and a further level halves the number: 128 and 64 for two levels
-    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
-    classes     number of classes
-    settings    further fields of the Conditional
+    latent     the prior of z
+    width      factor of the numbers of channels; without it the smallest feature map has 64 for each level,
+               and a further level halves the number: 128 and 64 for two levels
+    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes    number of classes
+    settings   further fields of the Conditional
 
     The convolutions have windows of 4x4.
     """
@@ -102,7 +102,8 @@ def _dcgan(latent, width, shape, classes, **settings):
 def digits(width=1.0, shape=(8, 8, 1), classes=10):
     """8x8 pictures, DCGAN networks: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
 
-    Returns a Conditional. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
+    shape of one sample and `classes` the number of classes.
     """
     return _dcgan(Latent(32), width, shape, classes, data="digits", steps=2000)
 
@@ -110,7 +111,8 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10):
 def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures, DCGAN networks: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; each layer gets the label.
 
-    Returns a Conditional. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
+    shape of one sample and `classes` the number of classes.
     """
     return _dcgan(Latent(100), width, shape, classes, data="mnist", steps=2814)
 
@@ -118,7 +120,8 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
     """Pictures of any size from 8x8 on, with any number of classes: `mnist`, with the levels that they need.
 
-    Returns a Conditional. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
+    shape of one sample and `classes` the number of classes.
     """
     return from_folder(mnist(width, shape, classes), steps=10000)
 
@@ -131,12 +134,12 @@ def mirza(width=1.0):
     of 5 pieces get y; 240 maxout units of 4 pieces get the outputs of both. These sizes are the paper's. The
     following details differ from the paper, so that a run takes minutes:
 
-    BatchNorm in G; small initial weights of the label keep y from dominating z
-    pixels in -1..1, with Tanh as G's last activation
-    dropout of 0.3 in D only; the paper has 0.5 in G and in D
-    Adam
+        BatchNorm in G; small initial weights of the label keep y from dominating z
+        pixels in -1..1, with Tanh as G's last activation
+        dropout of 0.3 in D only; the paper has 0.5 in G and in D
+        Adam
 
-    Returns a Conditional. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(

@@ -40,10 +40,12 @@ class ConsensusGAN(TwoPlayers):
     looks_ahead = True
 
     def _agreement(self, params, batch, seed, fakes):
-        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.
+        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the term of both losses, its gradients, and v.
 
         dphi and dtheta are the term's gradients with respect to D's parameters phi and G's parameters theta.
-        v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the players' losses.
+        v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the losses of D and G. params
+        are {network: Parameters}, batch has the real samples batch["x"], and fakes are the Fakes. seed gives
+        the random numbers of the passes.
         """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
@@ -52,9 +54,14 @@ class ConsensusGAN(TwoPlayers):
         )
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The Result of D's step: L_D + gamma/2 |v|^2, and its gradient with respect to D's weights.
+        """The objective of D: the Result with the loss L_D + gamma/2 |v|^2 and its gradient for D's weights.
 
-        The metric "agreement" is gamma/2 |v|^2. If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples
+        seed     the seed of all random numbers
+        fakes    the Fakes to use; None: new fakes are drawn
+
+        The metric "agreement" is gamma/2 |v|^2.
         """
         fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
@@ -66,9 +73,12 @@ class ConsensusGAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: L_G + gamma/2 |v|^2, and its gradient with respect to G's weights.
+        """The objective of G: the Result with the loss L_G + gamma/2 |v|^2 and its gradient for G's weights.
 
-        If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples
+        seed     the seed of all random numbers
+        fakes    the Fakes to use; None: new fakes are drawn
         """
         fakes = fakes or self.generate(params, batch, seed)
         fake, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
@@ -79,7 +89,8 @@ class ConsensusGAN(TwoPlayers):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units and Tanh; gamma is 1; RMSProp.
 
-    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a ConsensusGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     h, (n,) = max(int(128 * width), 4), shape
     networks = {
@@ -92,7 +103,8 @@ def points(width=1.0, shape=(2,)):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp.
 
-    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a ConsensusGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0, shape=shape)
 

@@ -18,7 +18,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """A game of two networks. G: z (N, Z) -> pictures with values in -1..1. D: pictures -> logits (N, 1).
+    """A two-player game. G: z (N, Z) -> pictures with values in -1..1. D: pictures -> logits (N, 1).
 
     D and G use the same fakes in each step.
     """
@@ -27,13 +27,13 @@ class DCGAN(TwoPlayerGAN):
 
 
 def _of_64x64(latent, channels, kernel, width, **settings):
-    """A DCGAN for colour pictures of 64x64 pixels whose D has the channels of G in reverse order.
+    """Make a DCGAN for colour pictures of 64x64 pixels whose D has the channels of G in reverse order.
 
-    latent      the prior of z
-    channels    numbers of channels of G's four feature maps, from 4x4 to 32x32
-    kernel      height and width of the convolutions' windows
-    width       factor of all numbers in `channels`
-    settings    further fields of the DCGAN
+    latent     the prior of z
+    channels   numbers of channels of G's four feature maps, from 4x4 to 32x32
+    kernel     height and width of the convolutions' windows
+    width      factor of all numbers in `channels`
+    settings   further fields of the DCGAN
     """
     channels = [max(int(c * width), 2) for c in channels]
     return DCGAN(
@@ -53,7 +53,8 @@ def _of_64x64(latent, channels, kernel, width, **settings):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; D has these sizes in reverse order.
 
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DCGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     adam, changes = both(Adam(2e-4, beta1=0.5)), {"data": "digits", "steps": 4000, "average": 0.995}
     return on_mnist(DCGAN, width, adam, latent=32, shape=shape, **changes)
@@ -62,8 +63,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; windows of 4x4.
 
-    D has these sizes in reverse order.
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    D has these sizes in reverse order. Makes the system and returns it, a DCGAN. `width` is a factor of the
+    hidden widths, and `shape` the shape of one sample.
     """
     return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995, shape=shape)
 
@@ -72,7 +73,7 @@ def paper(width=1.0):
     """64x64 colour pictures, the paper's generator: windows of 5x5, batches of 128, uniform z.
 
     G is 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3. D has these sizes in reverse order.
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DCGAN. `width` is a factor of the hidden widths.
     """
     return _of_64x64(Latent(100, "uniform"), (1024, 512, 256, 128), 5, width, batch_size=128)
 
@@ -81,7 +82,7 @@ def half(width=1.0):
     """64x64 colour pictures: half the paper's channels and windows of 4x4, as in most later code.
 
     G is 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3. D has these sizes in reverse order.
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DCGAN. `width` is a factor of the hidden widths.
     """
     return _of_64x64(Latent(100), (512, 256, 128, 64), 4, width, batch_size=64)
 
@@ -89,8 +90,8 @@ def half(width=1.0):
 def pooling(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: `mnist` with a plain convolutional D with max-pooling and dropout.
 
-    Introductions to GANs often use such a D.
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    Introductions to GANs often use such a D. Makes the system and returns it, a DCGAN. `width` is a factor of
+    the hidden widths, and `shape` the shape of one sample.
     """
     channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
     D = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2])
@@ -100,7 +101,8 @@ def pooling(width=1.0, shape=(28, 28, 1)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Returns a DCGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DCGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return from_folder(mnist(width, shape), steps=10000)
 

@@ -20,9 +20,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the DRAGAN penalty of weight lambda = 10, as in the authors' code.
+    """A two-player game (`TwoPlayerGAN`) with the DRAGAN penalty of weight lambda = 10 on D's gradient.
 
-    D should have no BatchNorm, because the penalty takes the norm of the gradient of one sample.
+    The weight is that of the authors' code. D should have no BatchNorm, because the penalty takes the norm of
+    the gradient of one sample.
     """
 
     remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
@@ -31,7 +32,8 @@ class DRAGAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam. The penalty's weight is 10.
 
-    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(DRAGAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -39,7 +41,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units. The penalty's weight is 0.1.
 
-    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
     return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,), shape=shape)

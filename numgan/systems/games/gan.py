@@ -40,10 +40,10 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1).
+    """A two-player game of two networks. G: noise z (N, Z) -> samples x. D: x -> logit (N, 1).
 
     loss   the adversarial loss of both players
-    k      discriminator steps before each generator step
+    k      the number of discriminator steps before each generator step
     """
 
     loss: AdversarialLoss = nonsaturating
@@ -53,9 +53,15 @@ class GAN(TwoPlayers):
         return ("D",) * self.k + ("G",)
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The Result of D's step: -mean log D(x) - mean log(1 - D(G(z))), and its gradient for D.
+        """The objective of D: the Result with -mean log D(x) - mean log(1 - D(G(z))) and its gradient for D.
 
-        This is the formula of the minimax and nonsaturating losses. If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes G(z) to use; None: new fakes are drawn
+
+        This is the formula of the minimax and nonsaturating losses. The metrics are the means of D(x) and
+        D(G(z)).
         """
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -71,10 +77,15 @@ class GAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient for G.
+        """The objective of G: the Result with mean log(1 - D(G(z))) or -mean log D(G(z)), its gradient for G.
 
         The first is the minimax loss, the second the nonsaturating one. The gradient passes through the
-        frozen D. If fakes is None, new fakes are drawn.
+        frozen D.
+
+        params   {network: Parameters}
+        batch    the Batch
+        seed     the seed of all random numbers
+        fakes    the Fakes G(z) to use; None: new fakes are drawn
         """
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -88,7 +99,8 @@ class GAN(TwoPlayers):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam.
 
-    Returns a GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
+    one sample.
     """
     return on_digits(GAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -96,8 +108,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
 
-    Without BatchNorm in G, D soon wins.
-    Returns a GAN. `width` is a factor of the hidden widths.
+    Without BatchNorm in G, D soon wins. Makes the system and returns it, a GAN. `width` is a factor of the
+    hidden widths, and `shape` the shape of one sample.
     """
     h, pixels = max(int(1200 * width), 4), prod(shape)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
@@ -122,8 +134,8 @@ def paper(width=1.0):
 
     Sizes, ranges, rates and schedules are those of the authors' file mnist.yaml. That file halves D's loss;
     here D's learning rate is halved instead. Two details differ: the initial bias of G's last layer is not
-    set from the pixels' means, and all 60,000 rows are used, not 50,000.
-    Returns a GAN. `width` is a factor of the hidden widths.
+    set from the pixels' means, and all 60,000 rows are used, not 50,000. Makes the system and returns it, a
+    GAN. `width` is a factor of the hidden widths.
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
     G = Sequential(
@@ -163,9 +175,10 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0, shape=(8, 8, 1)):
-    """`digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
+    """The preset `digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
 
-    Returns a GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
+    one sample.
     """
     return replace(digits(width, shape), loss=minimax)
 
@@ -173,7 +186,8 @@ def saturating(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane (ring, grid, swiss-roll): G and D with two hidden layers of 128 units, Adam.
 
-    Returns a GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
+    one sample.
     """
     return on_points(GAN, width, both(Adam(1e-3)), shape=shape)
 

@@ -158,9 +158,12 @@ class Hacks(TwoPlayerGAN):
     def _scored(self, y, loss, labels):
         """(value, dy): a loss for D's outputs y, and its derivative with respect to y.
 
-        The value is loss(y[:, :1]), the loss for the logits of real or fake. With `classify` the
-        cross-entropy of the class is added: y[:, 1:] are the logits of the classes, `labels` (N,) the true
-        classes. `loss` is a function of logits that returns the loss and its derivative.
+        y        (N, 1), or (N, 1 + classes) with `classify`: the first column has the logits of real or fake
+        loss     a function of these logits that returns the loss and its derivative
+        labels   (N,) the true classes
+
+        The value is loss(y[:, :1]). With `classify` the cross-entropy of the class is added: y[:, 1:] are the
+        logits of the classes.
         """
         value, dy = loss(y[:, :1])
         if not self.classify:
@@ -191,7 +194,8 @@ class Hacks(TwoPlayerGAN):
 def from_switches(system):
     """A copy of the game `system` with the loss, prior, networks and optimisers that its switches ask for.
 
-    Raises ValueError for switches that contradict each other, or for smooth = 0.
+    A switch is a field that turns a tip on or off. Raises ValueError for switches that contradict each other,
+    or for smooth = 0.
     """
     s = replace(system, classes=len(system.kinds) if system.classify or system.conditional else 0)
     _check(s)
@@ -234,7 +238,7 @@ def from_switches(system):
 
 
 def _optimizer(s, rate, adam):
-    """The optimiser of a player: Adam(rate) if `adam` is True, otherwise SGD(50 rate, momentum = 0.5).
+    """Make the optimiser of D or G: Adam(rate) if `adam` is True, otherwise SGD(50 rate, momentum = 0.5).
 
     If historical averaging is on, the optimiser is wrapped in Historical. s is the game with the switches.
     """
@@ -265,8 +269,9 @@ def _check(s):
 def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
     """8x8 pictures, DCGAN networks. Every switch (a field that turns a tip on or off) has its default value.
 
-    `switches` are {name: value}, the switches that get another value.
-    Returns a Hacks. `width` is a factor of the hidden widths.
+    `switches` are {name: value}, the switches that get another value. Makes the system and returns it, a
+    Hacks. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the number
+    of classes.
     """
     game = on_digits(
         Hacks,
@@ -282,11 +287,12 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
 
 
 def none(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with every switch off, for comparison.
+    """The preset `digits` with every switch off, for comparison.
 
     It has dense networks with ReLU, uniform z, pixels in 0..1, real samples and fakes in one batch, the
-    minimax loss, and SGD with momentum. It has no moving average of G. Returns a Hacks. `width` is a factor
-    of the hidden widths.
+    minimax loss, and SGD with momentum. It has no moving average of G. Makes the system and returns it, a
+    Hacks. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the number
+    of classes.
     """
     return digits(
         width,
@@ -305,11 +311,11 @@ def none(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def everything(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with the tips of the list turned on, also the doubtful ones.
+    """The preset `digits` with the tips of the list turned on, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise, dropout, minibatch
-    discrimination and k = 2 discriminator steps.
-    Returns a Hacks. `width` is a factor of the hidden widths.
+    discrimination and k = 2 discriminator steps. Makes the system and returns it, a Hacks. `width` is a
+    factor of the hidden widths, `shape` the shape of one sample and `classes` the number of classes.
     """
     return digits(
         width,
@@ -331,9 +337,10 @@ def everything(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def conditional(width=1.0, shape=(8, 8, 1), classes=10):
-    """`digits` with labels: G and D get the class of each sample as an input.
+    """The preset `digits` with labels: G and D get the class of each sample as an input.
 
-    Returns a Hacks. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Hacks. `width` is a factor of the hidden widths, `shape` the shape of
+    one sample and `classes` the number of classes.
     """
     return digits(width, shape, classes, conditional=True)
 
@@ -341,8 +348,9 @@ def conditional(width=1.0, shape=(8, 8, 1), classes=10):
 def points(width=1.0, shape=(2,), **switches):
     """Points in the plane: G and D with two hidden layers of 128 units, Adam(1e-3).
 
-    `switches` are {name: value}, the switches that differ from the defaults of the class Hacks.
-    Returns a Hacks. `width` is a factor of the hidden widths.
+    `switches` are {name: value}, the switches that differ from the defaults of the class Hacks. Makes the
+    system and returns it, a Hacks. `width` is a factor of the hidden widths, and `shape` the shape of one
+    sample.
     """
     game = on_points(
         Hacks,

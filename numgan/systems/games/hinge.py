@@ -27,19 +27,19 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the hinge loss.
+    """A two-player game (`TwoPlayerGAN`) with the hinge loss.
 
-    The presets wrap every dense or convolutional layer of D in Spectral (`normalized`).
+    The presets wrap every dense or convolutional layer of D in Spectral, which divides its weight by its
+    largest singular value (`normalized`).
     """
 
     loss: AdversarialLoss = hinge
 
 
 def wrapped(net, wrapper):
-    """A Sequential with the layers of `net`, in which wrapper(layer) replaces some of the layers.
+    """A copy of the Sequential `net` in which wrapper(layer) replaces every dense or convolutional layer.
 
-    The replaced layers are the dense and the convolutional ones. `wrapper` is a function of a layer that
-    returns a layer, such as Spectral.
+    `wrapper` is a function of a layer that returns a layer, such as Spectral.
     """
     return Sequential(
         *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
@@ -54,7 +54,8 @@ def normalized(game):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, those of D with spectral normalization.
 
-    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION, shape=shape))
 
@@ -63,7 +64,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
 
     The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
-    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
@@ -73,7 +75,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with two hidden layers of 128 units; D with spectral normalization.
 
-    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     rule = Adam(1e-3, beta1=0.5)
     return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION, shape=shape))
@@ -82,7 +85,8 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     return from_folder(mnist(width, shape), steps=10000)
 

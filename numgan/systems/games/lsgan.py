@@ -18,7 +18,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LSGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the least-squares loss."""
+    """A two-player game of a generator and a discriminator (`TwoPlayerGAN`) with the least-squares loss."""
 
     loss: AdversarialLoss = least_squares
 
@@ -26,7 +26,8 @@ class LSGAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D, Adam.
 
-    Returns an LSGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(LSGAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -34,7 +35,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks with 128 and 64 channels, Adam(2e-4, beta1 = 0.5).
 
-    Returns an LSGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_mnist(LSGAN, width, both(Adam(2e-4, beta1=0.5)), steps=4690, average=0.999, shape=shape)
 
@@ -42,7 +44,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with two hidden layers of 128 units, Adam.
 
-    Returns an LSGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_points(LSGAN, width, both(Adam(1e-3)), shape=shape)
 
@@ -50,7 +53,8 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Returns an LSGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return from_folder(mnist(width, shape), steps=10000)
 

@@ -23,9 +23,9 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN whose D judges packs. G: z (N, Z) -> x. D's first layer is Pack(m).
+    """A two-player game (`TwoPlayerGAN`) whose D judges packs: groups of m samples. G: z (N, Z) -> x.
 
-    D: x (N, ...) -> logit (N / m, 1), one logit for each pack of m samples.
+    D: x (N, ...) -> logit (N / m, 1), one logit for each pack. D's first layer is Pack(m).
     """
 
     @property
@@ -37,8 +37,8 @@ def points(width=1.0, shape=(2,), m=2):
     """Points in the plane in packs of m samples, as in section 4.1 of the paper: Adam(1e-4, beta1 = 0.8).
 
     G has four hidden layers of 400 units with BatchNorm; D has three hidden layers of 200 maxout units of 5
-    pieces.
-    Returns a PacGAN. `width` is a factor of the hidden widths.
+    pieces. Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, `shape` the
+    shape of one sample and `m` the number of samples in a pack.
     """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
     (n,) = shape
@@ -64,7 +64,8 @@ def points(width=1.0, shape=(2,), m=2):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures in packs of two: three dense layers in G and in D, Adam.
 
-    Returns a PacGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     h = max(int(256 * width), 4)
     D = Sequential(Pack(2), Flatten(), *mlp(2 * prod(shape), h, h, 1, activation=LeakyReLU))
@@ -72,9 +73,10 @@ def digits(width=1.0, shape=(8, 8, 1)):
 
 
 def pac4(width=1.0, shape=(2,)):
-    """`points` with packs of four samples.
+    """The preset `points` with packs of four samples.
 
-    Returns a PacGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return points(width, shape, m=4)
 

@@ -31,7 +31,7 @@ FOLDER = "a folder of images"  # the `data` of presets without a data set of the
 
 
 def both(optimizer):
-    """{"D": optimizer, "G": a copy of it}: equal optimisers for D and G.
+    """{"D": optimizer, "G": a copy of it}: equal optimisers for the networks D and G.
 
     They are two objects, so that a profile can distinguish the two.
     """
@@ -39,12 +39,12 @@ def both(optimizer):
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, shape=(8, 8, 1), **changes):
-    """A game of the class `game` for pictures: G and D with two hidden layers of 256 * width units.
+    """Make a game of the class `game` for pictures: G and D have two hidden layers of 256 * width units.
 
-    optimizers    {"D": optimiser, "G": optimiser}
-    activation    the activation of the hidden layers of D
-    shape         (height, width, channels) of a picture, any
-    changes       fields of the game that differ from the common ones
+    optimizers   {"D": optimiser, "G": optimiser}
+    activation   the activation of the hidden layers of D
+    shape        (height, width, channels) of a picture, any
+    changes      fields of the game that differ from the common ones
     """
     h = max(int(256 * width), 4)
     common = dict(
@@ -60,14 +60,14 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, shape=(8, 8, 1), **
 
 
 def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,), **changes):
-    """A game of the class `game` for points in the plane or longer rows of numbers, with dense networks.
+    """Make a game of the class `game` for points in the plane or longer rows of numbers, with dense networks.
 
     G and D have `depth` hidden layers of 128 * width units each.
 
-    optimizers    {"D": optimiser, "G": optimiser}
-    activation    the activation of the hidden layers of D
-    shape         (the number of entries of a row,)
-    changes       fields of the game that differ from the common ones
+    optimizers   {"D": optimiser, "G": optimiser}
+    activation   the activation of the hidden layers of D
+    shape        (the number of entries of a row,)
+    changes      fields of the game that differ from the common ones
     """
     h = max(int(128 * width), 4)
     (features,) = shape
@@ -87,16 +87,16 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,)
 
 
 def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **changes):
-    """A game of the class `game` for 28x28 or other pictures, with DCGAN networks.
+    """Make a game of the class `game` for 28x28 or other pictures, with DCGAN networks.
 
     The smallest feature map has 64 * width channels for each level, and a further level halves the number:
     128 and 64 for 28x28, and 256, 128, 64 and 32 for 64x64.
 
-    optimizers  {"D": optimiser, "G": optimiser}
-    latent      the number of entries of z
-    D           {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
-    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
-    changes     fields of the game that differ from the common ones
+    optimizers   {"D": optimiser, "G": optimiser}
+    latent       the number of entries of z
+    D            {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
+    shape        (height, width, channels) of a picture, of a size that `levels_of` knows
+    changes      fields of the game that differ from the common ones
     """
     start, levels = levels_of(shape[:2])
     channels = channels_of(levels, 64, width)
@@ -114,7 +114,7 @@ def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **c
 
 
 def from_folder(game, steps):
-    """A copy of the game, made for pictures of a certain shape, without a data set of its own.
+    """A copy of the game for pictures that the user gives: it has no data set of its own.
 
     Training then needs the option --data. `steps` is the number of steps of the copy.
     """

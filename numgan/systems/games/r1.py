@@ -22,7 +22,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the remedy R1Penalty and the paper's gamma for pictures, 10."""
+    """A two-player game (`TwoPlayerGAN`) with the penalty R1 on D's gradient at real samples.
+
+    The weight gamma of the penalty is 10, the paper's value for pictures.
+    """
 
     remedies: tuple = (R1Penalty(gamma=10.0),)
 
@@ -30,7 +33,8 @@ class R1GAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp, as in the paper.
 
-    Returns an R1GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R1GAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),), shape=shape)
 
@@ -38,7 +42,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: three hidden layers of 128 units; gamma 0.01, the penalty in every eighth step.
 
-    Returns an R1GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R1GAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     penalty = R1Penalty(gamma=0.01, every=8)
     adam = Adam(1e-3, beta1=0.0, beta2=0.99)

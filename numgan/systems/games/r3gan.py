@@ -74,19 +74,23 @@ class R3GAN(TwoPlayers):
         return replace(self, now=step)
 
     def conditioned(self, batch):
-        """D as a network of the samples x alone.
+        """D as a network of the samples x alone. Without classes this is D itself.
 
-        Without classes the result is D. With classes it is D(x | y) with fixed labels y, those of the batch.
-        Real samples and fakes have the same labels.
+        With classes it is D(x | y) with fixed labels y, those of the batch. Real samples and fakes have the
+        same labels.
         """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
+        """The objective of D: the Result with mean softplus(D(x~) - D(x)) + R1 + R2 and its gradient for D.
+
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes x~ to use; None: new fakes are drawn
 
         The metrics are "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)), and "penalty", the value R1 +
-        R2 at the steps at which it is computed. x are real samples and x~ fakes. If fakes is None, new fakes
-        are drawn.
+        R2 at the steps at which it is computed.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -107,10 +111,14 @@ class R3GAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics)
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.
+        """The objective of G: the Result with mean softplus(-(D(x~) - D(x))) and its gradient for G.
 
-        x are real samples and x~ fakes. The gradient passes through the frozen D. If fakes is None, new fakes
-        are drawn.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes x~ to use; None: new fakes are drawn
+
+        The gradient passes through the frozen D.
         """
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -125,8 +133,8 @@ class R3GAN(TwoPlayers):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; gamma is 0.01.
 
-    The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
-    Returns an R3GAN. `width` is a factor of the hidden widths.
+    The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99). Makes the system and returns it, an R3GAN. `width`
+    is a factor of the hidden widths, and `shape` the shape of one sample.
     """
     return on_points(R3GAN, width, both(Adam(1e-3, **BETAS)), depth=3, gamma=0.01, shape=shape)
 
@@ -134,7 +142,8 @@ def points(width=1.0, shape=(2,)):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma is 1; Adam(5e-4, beta1 = 0, beta2 = 0.99).
 
-    Returns an R3GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R3GAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_digits(R3GAN, width, both(Adam(5e-4, **BETAS)), gamma=1.0, shape=shape)
 
@@ -143,8 +152,8 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
 
     G is 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has these sizes in reverse order. The penalties are
-    computed in every eighth step.
-    Returns an R3GAN. `width` is a factor of the hidden widths.
+    computed in every eighth step. Makes the system and returns it, an R3GAN. `width` is a factor of the
+    hidden widths, `shape` the shape of one sample and `classes` the number of classes.
     """
     return _convolutional(width, shape, classes, data="mnist", steps=4000)
 
@@ -152,19 +161,21 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=0):
     """Pictures of any size from 8x8 on, with or without classes: `mnist`, with the levels that they need.
 
-    Returns an R3GAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an R3GAN. `width` is a factor of the hidden widths, `shape` the shape of
+    one sample and `classes` the number of classes.
     """
     return _convolutional(width, shape, classes, data=FOLDER, steps=10000)
 
 
 def _convolutional(width, shape, classes, data, steps):
-    """An R3GAN for pictures with convolutions and one hidden dense layer; the dense layers get the label.
+    """Make an R3GAN for pictures with convolutions and one hidden dense layer; dense layers get the label.
 
-    width      factor of the hidden widths; without it the smallest feature map has 32 channels for each
-               level, a further level halves the number, and the dense layer has 512 units
-    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
-    classes    number of classes; 0: there are no labels
-    steps      number of steps, in which the learning rates fall to 0
+    width     factor of the hidden widths; without it the smallest feature map has 32 channels for each level,
+              a further level halves the number, and the dense layer has 512 units
+    shape     (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes   number of classes; 0: there are no labels
+    data      the name of the data set
+    steps     number of steps, in which the learning rates fall to 0
     """
     start, levels = levels_of(shape[:2])
     channels, h = channels_of(levels, 32, width), max(int(512 * width), 2)

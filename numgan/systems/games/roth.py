@@ -20,7 +20,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the remedy RothPenalty. Here its weight gamma is 2 in all steps."""
+    """A two-player game (`TwoPlayerGAN`) with the penalty of Roth et al. on D's gradient.
+
+    The weight gamma of the penalty is 2 in all steps.
+    """
 
     remedies: tuple = (RothPenalty(gamma=2.0),)
 
@@ -28,7 +31,8 @@ class RothGAN(TwoPlayerGAN):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01.
 
-    Returns a RothGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a RothGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     penalty = RothPenalty(gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01))
     return on_digits(RothGAN, width, both(Adam(2e-4)), remedies=(penalty,), shape=shape)
@@ -37,8 +41,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; gamma falls from 0.1 to 0.0001.
 
-    gamma is smaller than for pictures, because the modes are narrow.
-    Returns a RothGAN. `width` is a factor of the hidden widths.
+    gamma is smaller than for pictures, because the modes are narrow. Makes the system and returns it, a
+    RothGAN. `width` is a factor of the hidden widths, and `shape` the shape of one sample.
     """
     penalty = RothPenalty(gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4))
     return on_points(RothGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,), shape=shape)

@@ -32,11 +32,12 @@ COLUMNS = 5  # argument `columns` of MinibatchDiscrimination
 def switched_generator(
     latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0
 ):
-    """A generator: z (N, latent) -> samples, or (z, labels (N,)) -> samples if there are classes.
+    """Make a generator: z (N, latent) -> samples, or (z, labels (N,)) -> samples if there are classes.
 
+    latent         the number of entries of z
     sample_shape   the shape of one sample: (H, W, C) for pictures, (n,) for points
-    channels       DCGAN layers with these channels, for pictures; None: two hidden dense layers
     hidden         the number of units of each hidden dense layer
+    channels       DCGAN layers with these channels, for pictures; None: two hidden dense layers
     classes        the number of classes; 0: G gets no labels
     leaky          LeakyReLU after hidden layers; False: ReLU
     tanh           for pictures, Tanh after the last layer; False: Sigmoid
@@ -68,20 +69,21 @@ def switched_generator(
 def switched_discriminator(
     sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0
 ):
-    """A discriminator: samples (N, ...), or (samples, labels (N,)) -> (N / pack, 1 + names).
+    """Make a discriminator: samples (N, ...), or (samples, labels (N,)) -> (N / pack, 1 + names).
 
     The first column of the output has the logit of real or fake, the other columns have logits of classes.
 
-    channels     convolutions with these channels in reverse order, for pictures; None: two hidden dense
-                 layers
-    hidden       the number of units of each hidden dense layer. With convolutions there is such a layer only
-                 if `leaky` is False
-    told         the number of classes of the labels that D gets; 0: D gets no labels
-    names        the number of classes that D predicts; 0: D predicts no class
-    leaky        LeakyReLU, and strided convolutions; False: ReLU, and convolutions with max-pooling
-    pack         the number of samples that D judges at once
-    deviation    whether there is a MinibatchStd before the last layer
-    minibatch    the number of features of minibatch discrimination before the last layer; 0: none
+    sample_shape   the shape of one sample: (H, W, C) for pictures, (n,) for points
+    hidden         the number of units of each hidden dense layer. With convolutions there is such a layer
+                   only if `leaky` is False
+    channels       convolutions with these channels in reverse order, for pictures; None: two hidden dense
+                   layers
+    told           the number of classes of the labels that D gets; 0: D gets no labels
+    names          the number of classes that D predicts; 0: D predicts no class
+    leaky          LeakyReLU, and strided convolutions; False: ReLU, and convolutions with max-pooling
+    pack           the number of samples that D judges at once
+    deviation      whether there is a MinibatchStd before the last layer
+    minibatch      the number of features of minibatch discrimination before the last layer; 0: none
     """
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack

@@ -52,7 +52,10 @@ class TwoPlayers(System):
         return {"D": self.discriminator, "G": self.generator}
 
     def inputs(self, batch, seed):
-        """The inputs of G for batch.fakes samples: z (N, Z), or (z, labels (N,)) with classes."""
+        """The inputs of G for batch.fakes samples: z (N, Z), or (z, labels (N,)) if there are classes.
+
+        `seed` gives the noise z. The labels are those of the batch (`asked`).
+        """
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
@@ -68,7 +71,7 @@ class TwoPlayers(System):
         return {"D(x)": f"mean sigmoid of D (the loss {loss.name} has no probabilities)"}
 
     def with_networks(self, **networks):
-        """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
+        """A copy of the game with other networks in place of "G" or "D": with_networks(D=network)."""
         return replace(self, networks=self.networks | networks)
 
 
@@ -113,19 +116,25 @@ class TwoPlayerGAN(TwoPlayers):
     # ---- how remedies change the game
 
     def _through(self, point, value, *given):
-        """Pass `value` through the method named `point` of every remedy, in order. Returns the last result.
+        """Pass `value` through one method of every remedy, in order, and return the last result.
 
-        The first remedy gets `value`, and each next remedy the result of the remedy before it. `given` are
-        further arguments of all calls. Without remedies `value` is returned.
+        point   the name of the method, such as "input"
+        given   further arguments of all calls
+
+        The first remedy gets `value`, and each next remedy the result of the remedy before it. Without
+        remedies `value` is returned.
         """
         for remedy in self.remedies:
             value = getattr(remedy, point)(value, *given)
         return value
 
     def _collected(self, point, *given):
-        """One dict {name: array} with all arrays that the remedies' methods named `point` return.
+        """Call one method of every remedy and return all arrays that they return, in one dict {name: array}.
 
-        `given` are the arguments of the method. Raises ValueError if two remedies return the same name.
+        point   the name of the method, such as "judged"
+        given   the arguments of the method
+
+        Raises ValueError if two remedies return the same name.
         """
         found = {}
         for remedy in self.remedies:
@@ -143,9 +152,9 @@ class TwoPlayerGAN(TwoPlayers):
 
     @property
     def remembered(self):
-        """The memory of the remedies, {name: array}.
+        """The arrays that the remedies keep from step to step, {name: array}.
 
-        Raises ValueError if the training loop has not set it.
+        Raises ValueError if the training loop has not set them (`with_state`).
         """
         if self.kept is None:
             raise ValueError(
@@ -170,19 +179,23 @@ class TwoPlayerGAN(TwoPlayers):
         return any(remedy.needs_real for remedy in self.remedies)
 
     def _inputs(self, x, y, seed):
-        """{where: input of D}, from the samples x and labels y, {where: array}; where is "real" or "fake".
+        """The inputs of D for real samples and fakes: {"real": input, "fake": input}.
 
-        The remedies may change the samples first, for example by noise; `seed` is for this. If D gets labels,
-        an input is the pair (samples, labels); otherwise it is the samples.
+        x      {"real": samples, "fake": samples}, or only one of them
+        y      {"real": labels, "fake": labels}
+        seed   the seed of the noise of remedies, which may change the samples first
+
+        If D gets labels, an input is the pair (samples, labels); otherwise it is the samples.
         """
         seen = {where: self._through("input", x[where], where, self, seed) for where in x}
         return {where: (seen[where], y[where]) for where in x} if self.labels_for_D else seen
 
     def _forward(self, net, phi, inputs, seed):
-        """({where: output}, {where: cache}): run one forward pass of `net` for each of the inputs.
+        """Run one forward pass for each of the inputs: ({where: output}, {where: cache}).
 
-        inputs are {where: input of D}; where is "real" or "fake". net is D or its first layers, phi are its
-        parameters. Each pass gets a seed that is derived from `seed` and where.
+        net      D or its first layers;  phi: the parameters of D
+        inputs   {where: input of D}; where is "real" or "fake"
+        seed     each pass gets a seed that is derived from this one and from where
         """
         outputs, caches = {}, {}
         for where, x in inputs.items():
@@ -190,31 +203,34 @@ class TwoPlayerGAN(TwoPlayers):
         return outputs, caches
 
     def _backward(self, net, dys, caches, **options):
-        """[(dx, dp), ...]: run one backward pass of `net` for each of dys, and return the results.
+        """Run one backward pass for each of dys and return the list of the results (dx, dp).
 
-        dys is {where: derivative with respect to the output}. caches are those that `_forward` returned.
-        options are further arguments of the passes.
+        net       the network that `_forward` used
+        dys       {where: derivative with respect to the output}; where is "real" or "fake"
+        caches    {where: cache}, as `_forward` returned them
+        options   further arguments of the passes, such as frozen=True
         """
         return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
     def _scored(self, y, loss, labels):
-        """(value, dy): a loss for the outputs y of D, and its derivative with respect to y.
+        """(value, dy): a loss for the outputs y of D, and its derivative with respect to y: here loss(y).
 
-        loss(logits) -> (value, derivative). Here y are the logits, so the result is loss(y). A subclass whose
-        D has more outputs may use `labels`, the classes of the samples.
+        y        (N, 1) the logits
+        loss     a function: loss(logits) -> (value, derivative)
+        labels   the classes of the samples, for a subclass whose D has more outputs
         """
         return loss(y)
 
     @property
     def network_for_G(self):
-        """The network that G's loss depends on: D, or the first layers of D."""
+        """The network that G's loss depends on: D, or the first layers of D in a subclass."""
         return self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):
-        """(loss, dy): G's loss, and its derivative with respect to outputs["fake"].
+        """(loss, dy): G's loss, and its derivative with respect to the outputs of D for fakes.
 
-        `outputs` are those of `network_for_G`, {"real" and/or "fake": array}. `labels` has the classes of the
-        samples.
+        outputs   {"fake": array}, and "real" if needed: the outputs of `network_for_G`
+        labels    {"fake": labels or None}, the classes of the samples
         """
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
@@ -228,11 +244,17 @@ class TwoPlayerGAN(TwoPlayers):
     # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The Result of D's step: D's loss with the remedies' penalties, and its gradient for D.
+        """The objective of D: the Result with D's loss, the penalties included, and its gradient for D.
 
-        The loss is the sum of D's loss on real samples and D's loss on fakes. The metrics are the means of
-        D(x) and D(G(z)), and the sum of the penalties at steps at which all of them are computed. New fakes
-        are drawn if fakes is None, or if a remedy replaces G's parameters by older ones.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes G(z) to use. New fakes are drawn if it is None, or if a remedy replaces G's
+                 parameters by older ones
+
+        The loss is the sum of D's loss on real samples, D's loss on fakes and the penalties. The metrics are
+        the means of D(x) and D(G(z)), and the sum of the penalties at steps at which all of them are
+        computed.
         """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
@@ -273,10 +295,14 @@ class TwoPlayerGAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: the loss of G, and its gradient for G.
+        """The objective of G: the Result with the loss of G and its gradient for G.
 
-        The gradient passes through the frozen D, whose parameters a remedy may replace by older ones. If
-        fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch
+        seed     the seed of all random numbers
+        fakes    the Fakes to use; None: new fakes are drawn
+
+        The gradient passes through the frozen D, whose parameters a remedy may replace by older ones.
         """
         phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)

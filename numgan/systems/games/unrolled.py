@@ -64,11 +64,16 @@ class UnrolledGAN(TwoPlayerGAN):
         return replace(super().with_state(moments, memory), standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: -f(theta, phi_K), and its gradient for G.
+        """The objective of G: the Result with the loss -f(theta, phi_K) and its gradient for G.
 
-        f is D's loss, and phi_K are D's parameters after K more updates on this batch. They are used here
-        only: D's real parameters stay unchanged. The gradient passes through D at phi_K and through the K
-        updates. If fakes is None, new fakes are drawn.
+        f is D's loss, theta are G's parameters, and phi_K are D's parameters after K more updates on this
+        batch. They are used here only: D's real parameters stay unchanged. The gradient passes through D at
+        phi_K and through the K updates.
+
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples
+        seed     the seed of all random numbers
+        fakes    the Fakes to use; None: new fakes are drawn
         """
         D = self.networks["D"]
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
@@ -95,8 +100,8 @@ def points(width=1.0, shape=(2,)):
     """Points in the plane, the paper's toy mixture of Gaussians, with K = 10 updates of D in G's loss.
 
     z has 256 entries. G has two hidden layers of 128 units and D has one, with ReLU. The initial weights are
-    orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
-    Returns an UnrolledGAN. `width` is a factor of the hidden widths and of the size of z.
+    orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5). Makes the system and returns it, an UnrolledGAN.
+    `width` is a factor of the hidden widths and of the size of z, and `shape` the shape of one sample.
     """
     (n,) = shape
     h, z, init = max(int(128 * width), 4), max(int(256 * width), plane_latent(n)), orthogonal(0.8)
@@ -113,17 +118,19 @@ def points(width=1.0, shape=(2,)):
 
 
 def plain(width=1.0, shape=(2,)):
-    """`points` with K = 0: the same game without unrolling, for comparison.
+    """The preset `points` with K = 0: the same game without unrolling, for comparison.
 
-    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     return replace(points(width, shape), unroll=0)
 
 
 def descent(width=1.0, shape=(2,)):
-    """`points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
+    """The preset `points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
 
-    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
+    shape of one sample.
     """
     return replace(points(width, shape), inner=SGD(0.1))
 

@@ -44,9 +44,14 @@ class WGAN(TwoPlayers):
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The Result of the critic's step: its loss mean f(g(z)) - mean f(x), and the gradient for f.
+        """The objective of the critic f: the Result with mean f(g(z)) - mean f(x), and its gradient for f.
 
-        The metric "distance" is the loss times -1. If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes g(z) to use; None: new fakes are drawn
+
+        The metric "distance" is the loss times -1.
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -58,9 +63,14 @@ class WGAN(TwoPlayers):
         return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.
+        """The objective of the generator g: the Result with the loss -mean f(g(z)) and its gradient for g.
 
-        If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch
+        seed     the seed of all random numbers
+        fakes    the Fakes g(z) to use; None: new fakes are drawn
+
+        The gradient passes through the frozen critic f.
         """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -78,8 +88,8 @@ def _rmsprop(lr=5e-5, c=0.01):
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; RMSProp with a learning rate above the paper's.
 
-    The rate is 5e-4, because the networks are small; c = 0.05.
-    Returns a WGAN. `width` is a factor of the hidden widths.
+    The rate is 5e-4, because the networks are small; c = 0.05. Makes the system and returns it, a WGAN.
+    `width` is a factor of the hidden widths, and `shape` the shape of one sample.
     """
     return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99, shape=shape)
 
@@ -87,8 +97,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
 
-    The first 25 generator steps, and later every 500th, have 100 critic steps.
-    Returns a WGAN. `width` is a factor of the hidden widths.
+    The first 25 generator steps, and later every 500th, have 100 critic steps. Makes the system and returns
+    it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape of one sample.
     """
     return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25, shape=shape)
 
@@ -96,7 +106,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units, RMSProp(5e-4), c = 0.1.
 
-    Returns a WGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0, shape=shape)
 
@@ -104,7 +115,8 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Returns a WGAN. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return from_folder(mnist(width, shape), steps=5000)
 

@@ -47,11 +47,16 @@ class WGANGP(TwoPlayers):
         return ("D",) * self.n_critic + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The Result of the critic's step: its loss with the penalty, and the gradient for f.
+        """The objective of the critic f: the Result with its loss, penalty included, and its gradient for f.
 
         The loss is mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, at random points x^ between
-        real samples x and fakes g(z). The metrics are "penalty", the last term, and "distance", which is
-        mean f(x) - mean f(g(z)). If fakes is None, new fakes are drawn.
+        real samples x and fakes g(z). The metrics are "penalty", the last term, and "distance", which is mean
+        f(x) - mean f(g(z)).
+
+        params   {network: Parameters}
+        batch    the Batch; batch["x"] are the real samples x
+        seed     the seed of all random numbers
+        fakes    the Fakes g(z) to use; None: new fakes are drawn
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -67,9 +72,14 @@ class WGANGP(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.
+        """The objective of the generator g: the Result with the loss -mean f(g(z)) and its gradient for g.
 
-        If fakes is None, new fakes are drawn.
+        params   {network: Parameters}
+        batch    the Batch
+        seed     the seed of all random numbers
+        fakes    the Fakes g(z) to use; None: new fakes are drawn
+
+        The gradient passes through the frozen critic f.
         """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -81,15 +91,15 @@ class WGANGP(TwoPlayers):
 
 
 def _adam(lr=1e-4):
-    """Adam for both players, with the defaults of Algorithm 1: alpha = 0.0001, beta1 = 0, beta2 = 0.9."""
+    """{"D": Adam, "G": Adam} with the learning rate lr and Algorithm 1's beta1 = 0 and beta2 = 0.9."""
     return both(Adam(lr, beta1=0.0, beta2=0.9))
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
     """8x8 pictures: three dense layers in G and in D; Adam with a learning rate above the paper's.
 
-    The rate is 5e-4, because the networks are small.
-    Returns a WGANGP. `width` is a factor of the hidden widths.
+    The rate is 5e-4, because the networks are small. Makes the system and returns it, a WGANGP. `width` is a
+    factor of the hidden widths, and `shape` the shape of one sample.
     """
     return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99, shape=shape)
 
@@ -97,7 +107,8 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1.
 
-    Returns a WGANGP. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a WGANGP. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000, shape=shape)
 
@@ -105,8 +116,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; lambda is 0.1; Adam.
 
-    The learning rate, 1e-3, is above the paper's.
-    Returns a WGANGP. `width` is a factor of the hidden widths.
+    The learning rate, 1e-3, is above the paper's. Makes the system and returns it, a WGANGP. `width` is a
+    factor of the hidden widths, and `shape` the shape of one sample.
     """
     return on_points(
         WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1), shape=shape
@@ -116,7 +127,8 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Returns a WGANGP. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a WGANGP. `width` is a factor of the hidden widths, and `shape` the shape
+    of one sample.
     """
     return from_folder(mnist(width, shape), steps=5000)
 

@@ -44,10 +44,14 @@ class Classifier(System):
         return {"C": self.cross_entropy}
 
     def cross_entropy(self, params, batch, seed):
-        """The Result of a step: the loss -mean log p(c | x), its gradient for C, and the accuracy.
+        """The objective of C: the Result with the loss -mean log p(c | x), its gradient, and the accuracy.
 
-        x are the batch's pictures, each moved at random by up to `shift` pixels. c are their labels. The
-        accuracy is the share of the pictures for which the largest logit is that of c.
+        params   {"C": Parameters}; the gradient is that for C's parameters
+        batch    the Batch with pictures batch["x"] and class numbers c, batch["labels"]
+        seed     the seed of the random moves and of dropout
+
+        Each picture is moved at random by up to `shift` pixels. The accuracy is the share of the pictures for
+        which the largest logit is that of c.
         """
         C = self.networks["C"]
         x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
@@ -68,9 +72,12 @@ class Classifier(System):
         return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
 
     def features(self, params, x, statistics=None):
-        """The features (N, F) of pictures x (N, H, W, channels): the input of C's last layer.
+        """The features (N, F) of pictures x (N, H, W, channels): the input of C's last layer, of F entries.
 
-        F is the number of entries of this input. params, statistics and dropout are as in `probabilities`.
+        params       {"C": Parameters}
+        statistics   measured statistics for BatchNorm; None: BatchNorm uses those of each 500 pictures
+
+        Dropout is off.
         """
         return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
 
@@ -82,9 +89,11 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """A copy of the pictures x (N, H, W, channels), each moved by -most to most pixels along both axes.
+    """A copy of the pictures x (N, H, W, channels) in which each picture is moved along both axes at random.
 
-    The distances are drawn from `rng`, a numpy Generator. New pixels get the value `fill`.
+    most   the distances are from -most to most pixels
+    rng    a numpy Generator, which draws the distances
+    fill   the value of new pixels at the border
     """
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
@@ -95,12 +104,16 @@ def shifted(x, most, rng, fill):
 
 
 def _convolutional(shape, classes, width, rate, steps, **settings):
-    """A Classifier of pictures of shape (height, width, channels), of a size that `levels_of` knows.
+    """Make a Classifier of pictures with one convolution with max-pooling for each level, and a dense layer.
 
-    C has one convolution with max-pooling for each level, then a dense layer of 128 units with dropout, then
-    the layer of the logits. The last convolution has 32 channels for each level, the one before it half as
-    many: 32 and 64 for two levels. `width` is a factor of these numbers and of 128. Adam's learning rate
-    falls from `rate` to 0 in `steps` steps. `settings` are further fields of the Classifier.
+    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes    the number of classes
+    width      factor of the hidden sizes. Without it, the last convolution has 32 channels for each level,
+               the one before it half as many (32 and 64 for two levels), and the dense layer has 128 units
+    rate       the learning rate of Adam, which falls to 0 in `steps` steps
+    settings   further fields of the Classifier
+
+    Dropout follows the dense layer, and then comes the layer of the logits.
     """
     channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
     C = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2], outputs=classes)
@@ -117,7 +130,8 @@ def _convolutional(shape, classes, width, rate, steps, **settings):
 def digits(width=1.0, shape=(8, 8, 1), classes=10):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    Returns a Classifier. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape
+    of one sample and `classes` the number of classes.
     """
     return _convolutional(shape, classes, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
@@ -125,8 +139,9 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10):
 def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    Training takes ten epochs. In training every picture is moved by up to one pixel along both axes.
-    Returns a Classifier. `width` is a factor of the hidden widths.
+    Training takes ten epochs. In training every picture is moved by up to one pixel along both axes. Makes
+    the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape of
+    one sample and `classes` the number of classes.
     """
     settings = {"data": "mnist", "batch_size": 128, "shift": 1}
     return _convolutional(shape, classes, width, rate=2e-3, steps=4690, **settings)
@@ -135,8 +150,9 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
     """Pictures of any size from 8x8 on, with any number of classes: `digits`, with the levels they need.
 
-    In training every picture is moved by up to one pixel along both axes.
-    Returns a Classifier. `width` is a factor of the hidden widths.
+    In training every picture is moved by up to one pixel along both axes. Makes the system and returns it, a
+    Classifier. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the
+    number of classes.
     """
     settings = {"data": "a folder of images", "batch_size": 64, "shift": 1}
     return _convolutional(shape, classes, width, rate=1e-3, steps=3000, **settings)
@@ -145,7 +161,8 @@ def pictures(width=1.0, shape=(32, 32, 3), classes=10):
 def dense(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: dense layers of the sizes 784-256-256-10 with ReLU, Adam.
 
-    Returns a Classifier. `width` is a factor of the hidden widths.
+    Makes the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape
+    of one sample and `classes` the number of classes.
     """
     h = max(int(256 * width), 4)
     return Classifier(

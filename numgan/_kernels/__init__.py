@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """Make a backend from `own` {name: function}. The reference kernels have the names that own lacks."""
+    """A backend: an object with every kernel as an attribute, from `own` {name: function} or reference.py."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -97,12 +97,12 @@ def backend():
 
 
 def instruction_set():
-    """The instruction set in use: "avx512", "avx2" or "baseline". None if the backend is not "compiled"."""
+    """The instruction set in use, "avx512", "avx2" or "baseline"; None if the backend is not "compiled"."""
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
 def instruction_sets():
-    """Names of this processor's instruction sets (see NUMGAN_ISA), best last; [] without compiled kernels."""
+    """A list of the names of this processor's instruction sets, best last; [] without compiled kernels."""
     return compiled._core.isas() if compiled else []
 
 
@@ -112,8 +112,8 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on. The results stay equal in every bit.
-    Raises ValueError unless n is an integer from 1 to 256. Without compiled kernels, n is only checked.
+    """Use n threads from the next kernel call on. The results stay equal in every bit. Raises ValueError
+    unless n is an integer from 1 to 256. Without compiled kernels, n is only checked.
     """
     if compiled:
         compiled.set_num_threads(n)
@@ -122,14 +122,14 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """Measure the peak speed in GFLOP/s: multiply-adds on registers alone, with the current threads.
-    itemsize is the bytes of a number, 4 or 8. Returns None if the backend is not "compiled".
+    """The measured peak in GFLOP/s: multiply-adds on registers alone, with the current number of threads.
+    itemsize is the bytes of a number, 4 (the default) or 8. None if the backend is not "compiled".
     """
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
 class _Switch:
-    """Base class of switches of the kernels. The end of a `with` block restores the value from before."""
+    """Base class of settings of the kernels: the end of a `with` block restores the value before, _before."""
 
     def __enter__(self):
         return self
@@ -215,7 +215,7 @@ def fast_convolutions():
 
 
 class kernel_calls:
-    """Count kernel calls in a block: `with kernel_calls() as calls: ...`. Then calls["conv2d"] is a count."""
+    """Count kernel calls in a block: `with kernel_calls() as calls:`; calls is a Counter {kernel: calls}."""
 
     def __enter__(self):
         self._counter = Counter()
@@ -227,7 +227,7 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """Return the function of the kernel `name`, from the backend or, if an array is empty, reference.py.
+    """The function of the kernel `name`: of the backend in use or, if an array is empty, of reference.py.
     (A compiled kernel could loop very long over a huge axis of another array, and add nothing.)
     The call is counted under `counted`, or under `name` if that is None.
     """
@@ -238,20 +238,21 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """Make an array with any values, like np.empty. The backend "compiled" may reuse freed memory for it."""
+    """A new array with any values, as np.empty gives; the backend "compiled" may reuse freed memory."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)
 
 
 def release_memory():
-    """Free the memory of deleted arrays that `empty` keeps for reuse. Returns the number of bytes freed."""
+    """Free the memory of deleted arrays that `empty` keeps for reuse. Returns the number of freed bytes."""
     return compiled._core.free_kept() if compiled else 0
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """Return c = a b, after `finish` (bias is added, LeakyReLU is applied). The arrays may have any strides.
-    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)   slope: that of LeakyReLU
+    """C = A B, then bias (if not None) is added, then LeakyReLU or, with a gate, its derivative is applied
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)   with any strides; slope 1: no LeakyReLU
+    TypeError for wrong types and dtypes, ValueError for wrong shapes: so does every kernel here (see door.py)
     """
     a, b, bias, gate = door.arrays("matmul", a=a, b=b, bias=bias, gate=gate)
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
@@ -260,8 +261,8 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def dense_weight_gradient(x, dy):
-    """Return the weight gradient dW = x' dy of a Dense layer. x' is the transpose of x.
-    x (N, I)   dy (N, O)   dW (I, O)   `kernel_calls` counts it as "dense_weight_gradient", not as "matmul"
+    """dW = x' dy, where x' is the transpose; a matmul that `kernel_calls` counts as "dense_weight_gradient"
+    x (N, I)   dy (N, O)   dW (I, O)
     """
     x, dy = door.arrays("dense_weight_gradient", x=x, dy=dy)
     door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
@@ -269,8 +270,8 @@ def dense_weight_gradient(x, dy):
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """Return y, the convolution of x with w (formula: reference.py), after `finish` (bias and LeakyReLU).
-    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
+    """y = the convolution of x with w (formula: reference.py); then bias, LeakyReLU or gate as in `matmul`
+    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   stride, padding: pairs
     """
     x, w, bias, gate = door.arrays("conv2d", x=x, w=w, bias=bias, gate=gate)
     _, stride, padding, _, out = door.window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
@@ -280,8 +281,9 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """Return dx, the input gradient of conv2d, from dy, the derivative for its output; then `finish` it.
+    """dx = the transpose of conv2d (a linear map of x), applied to dy; bias, LeakyReLU, gate as in `matmul`
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) is required
+    stride and padding are pairs (vertical, horizontal)
     """
     if size is None:
         raise ValueError(
@@ -296,8 +298,8 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """Return dw, the weight gradient of conv2d, from its input x and dy, the derivative for its output.
-    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
+    """dw = the weight gradient of conv2d, from its input x and dy, the derivative with respect to its output
+    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   stride, padding: pairs
     """
     x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)
     kernel, stride, padding, _, out = door.window(
@@ -308,8 +310,8 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """Return (y, index): the maximum of each window of x, and the number h W + w of its pixel (h, w).
-    x (N, H, W, C)   y, index (N, HO, WO, C)   kernel (KH, KW), stride, padding: pairs
+    """(y, index): the maximum of each window of x, and the number h W + w of its pixel (h, w), int64
+    x (N, H, W, C)   y, index (N, HO, WO, C)   kernel (window size), stride, padding: pairs
     """
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
@@ -321,7 +323,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """Return dx, the input gradient of max_pool2d: each entry of dy is added to the pixel that index names.
+    """dx, the input gradient of max_pool2d: every entry of dy is added to the pixel that index names
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
     """
     (dy,) = door.arrays("max_pool2d_gradient", dy=dy)
@@ -332,7 +334,7 @@ def max_pool2d_gradient(dy, index, size):
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
     """Update p, m and v by Adam with gradient g, in place. Returns whether the new p, m and v are finite.
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   formulas: reference.py
+    p, g, m, v (P,)   step = 1, 2, ... counts updates; the numbers are those of the formulas in reference.py
     """
     p, m, v, g = door.vectors("adam", read="g", p=p, m=m, v=v, g=g)
     constants = door.constants("adam", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
@@ -364,26 +366,26 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
 
 def moving_average(average, p, decay):
-    """Update a moving average in place: average = decay average + (1 - decay) p          average, p (P,)"""
+    """Update average = decay average + (1 - decay) p in place          average, p (P,)   decay from 0 to 1"""
     average, p = door.vectors("moving_average", read="p", average=average, p=p)
     _kernel("moving_average", p)(average, p, *door.constants("moving_average", decay=decay))
 
 
 def add(one, two, out):
-    """Write one + two, or one if two is None, to the contiguous array out. All have one shape."""
+    """Write out = one + two, or out = one if two is None      one, two, out of one shape; out contiguous"""
     one, two, out = door.arrays("add", one=one, two=two, out=out)
     door.output("add", out, one=one, two=two)
     _kernel("add", out)(one, two, out)
 
 
 def all_finite(x):
-    """Whether no element of the array x is inf or nan. x has any shape."""
+    """Whether no element of x is inf or nan          x of any shape"""
     (x,) = door.arrays("all_finite", x=x)
     return _kernel("all_finite", x)(x)
 
 
 def channel_moments(x):
-    """Return (mean, variance) of each column of x          x (P, C), P >= 1   mean, variance (C,)"""
+    """(mean, variance) of each column of x          x (P, C), P >= 1   mean, variance (C,)"""
     (x,) = door.arrays("channel_moments", x=x)
     if not len(x):
         raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
@@ -391,7 +393,7 @@ def channel_moments(x):
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """Return y = (x - mean) scale + bias, after a LeakyReLU with this slope; slope 1: no LeakyReLU.
+    """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
     x, y (P, C)   mean, scale, bias (C,)
     """
     x, mean, scale, bias = door.channels("normalize", x=x, mean=mean, scale=scale, bias=bias)
@@ -399,7 +401,7 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """Return (sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
+    """(sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
 
     With slope 1, d is dy. Otherwise dy is the gradient with respect to the output of `normalize`, and d is
     that with respect to the input of its LeakyReLU. Then scale and bias (C,) are needed.
@@ -410,7 +412,7 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """Return dx = (d - centre - (x - mean) share) scale, with d as in `channel_products`.
+    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   bias is needed unless slope is 1
     """
     slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
@@ -421,8 +423,9 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _sign_arrays(kernel, slope, **channels):
-    """Check the arrays that give the sign of LeakyReLU's input. Returns (slope as a float, {name: array}).
-    With slope 1 no sign is needed: the arrays become None. Otherwise None raises ValueError.
+    """Check `channels`, the arrays that give the sign of LeakyReLU's input. Returns (slope, {name: array}).
+    slope is a float. With slope 1 no sign is needed: the arrays become None. With another slope an array that
+    is None raises ValueError.
     """
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
@@ -434,19 +437,19 @@ def _sign_arrays(kernel, slope, **channels):
 
 
 def column_sum(x):
-    """Return the sum over rows of x: the gradient with respect to a bias          x (P, C)   sum (C,)"""
+    """The sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
     (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 
 
 def leaky_relu(x, slope):
-    """Return y = x if x > 0 else slope x          x, y of any shape; slope >= 0; slope 0 is ReLU"""
+    """The array y = x if x > 0 else slope x          x, y of any shape; slope >= 0; slope 0 is ReLU"""
     (x,) = door.arrays("leaky_relu", x=x)
     return _kernel("leaky_relu", x)(x, door.slope("leaky_relu", slope))
 
 
 def leaky_relu_gradient(dy, y, slope):
-    """Return dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
+    """The array dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
     dy, y = door.arrays("leaky_relu_gradient", dy=dy, y=y)
     door.agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
     return _kernel("leaky_relu_gradient", dy)(dy, y, door.slope("leaky_relu_gradient", slope))

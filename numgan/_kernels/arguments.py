@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class Array(NamedTuple):
-    """An array argument: its number of dimensions (None: any number), and whether it may be None."""
+    """An array argument of a kernel: its number of dimensions (None: any), and whether it may be None."""
 
     ndim: int | None
     optional: bool
 
 
 class Arguments(NamedTuple):
-    """The arguments of a kernel: arrays is {name: Array}, scalars is the names of the number arguments."""
+    """The arguments of a kernel: `arrays` is {name: Array}, `scalars` a tuple of the names of numbers."""
 
     arrays: dict
     scalars: tuple
@@ -49,10 +49,10 @@ peak                   | sums(1) products(1)                                    
 
 
 def _arguments(arrays, scalars):
-    """Make the Arguments of one table line, from the texts of its columns for arrays and for numbers.
+    """Make the Arguments of one line of the table, from the texts of its two columns.
 
-    arrays is a text such as "a(2) b(2) bias(1)?": names with the number of dimensions, "?" for optional.
-    scalars is a text with the names of the numbers.
+    arrays     words such as "a(2)" or "bias(1)?": name, number of dimensions, and ? if it may be None
+    scalars    the names of the numbers, with spaces between
     """
     named = {}
     for word in arrays.split():

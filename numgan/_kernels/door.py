@@ -30,9 +30,12 @@ MOST = 1 << 40  # largest number of pixels of a padded input, so that offsets in
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """Return x as an exact np.ndarray. An np.memmap becomes a view of its memory. TypeError for other types.
+    """The argument x as an exact np.ndarray. An np.memmap becomes a view of its memory.
 
-    kernel, name and kind (the expected type) are texts for the message.
+    kernel   the name of the kernel, name the name of the argument, kind the expected type: texts for the
+             message
+
+    Raises TypeError for other types, also for other subclasses of np.ndarray.
     """
     if type(x) is np.ndarray:
         return x
@@ -44,15 +47,19 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, **named):
-    """Check the array arguments of a kernel and return them as a list of np.ndarrays, in the same order.
+    """The arrays of a call of `kernel`, keywords name=array, as a list of exact np.ndarrays in this order.
 
-    named   {name of the argument: array}
-
-    None stays None if the table of arguments.py calls the argument optional. Raises TypeError for other types
-    than arrays, and unless all arrays have the same dtype, float32 or float64. Raises ValueError if an array
-    has another number of dimensions than in the table.
+    kernel is the name of the kernel, a key of the table of arguments.py. None stays None if the table of
+    arguments.py calls the argument optional. Raises TypeError for other types than arrays, and unless all
+    arrays have the same dtype, float32 or float64. Raises ValueError if an array has another number of
+    dimensions than in the table.
     """
-    found, first, table = [], None, ARGUMENTS[kernel].arrays
+    found, first, dtype, table = (
+        [],
+        None,
+        None,
+        ARGUMENTS[kernel].arrays,
+    )  # first: the name of the first array
     for name, x in named.items():
         ndim, optional = table[name]
         if x is None and optional:
@@ -64,27 +71,28 @@ def arrays(kernel, **named):
         if ndim is not None and x.ndim != ndim:
             raise ValueError(f"{kernel}: expected {name} with {ndim} dimensions, got shape {x.shape}")
         if first is None:
-            first = name, x.dtype
-        elif x.dtype != first[1]:
-            raise TypeError(
-                f"{kernel}: {first[0]} is {first[1]} but {name} is {x.dtype}; convert one of them"
-            )
+            first, dtype = name, x.dtype
+        elif x.dtype != dtype:
+            raise TypeError(f"{kernel}: {first} is {dtype} but {name} is {x.dtype}; convert one of them")
         found.append(x)
     return found
 
 
 def agree(kernel, what, expected, got):
-    """Raise ValueError unless `got` equals `expected`, a size or a shape.
+    """Raise ValueError "KERNEL: expected WHAT EXPECTED, got GOT" unless `got` equals `expected`.
 
-    The text `what` names the compared value in the message. kernel, the name of the kernel, begins the
-    message.
+    expected and got are sizes or shapes. The text `what` names this size or shape in the message, and
+    `kernel` is the name of the kernel.
     """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def real(value):
-    """Convert `value` to a float; nan if it is not a number, or if it is finite and too large for a float."""
+    """The `value` as a float; nan if it is not a number, or if it is finite and too large for a float.
+
+    Numbers are int and float of Python, bools, and the integers and floats of NumPy.
+    """
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
     except OverflowError:  # value is a large integer; a large long double becomes inf, see the next line
@@ -93,12 +101,11 @@ def real(value):
 
 
 def constants(kernel, **named):
-    """Check the number arguments of an update, such as lr, and return them as a list of floats in this order.
+    """The numbers of an update, keywords name=value such as lr=0.1, as a list of floats in this order.
 
-    named   {name: value}
-
-    Raises ValueError for a number outside its range in RANGES, for nan, and for other types. A name that is
-    not in RANGES may have any value but nan. kernel is the name of the kernel, for the message.
+    kernel is the name of the kernel, for the message. Raises ValueError for a number outside its range (beta1
+    and beta2 from 0 to below 1, decay and momentum from 0 to 1, clip from 0), for nan, and for other types.
+    All other names may have any value but nan.
     """
     found = []
     for name, value in named.items():
@@ -113,9 +120,9 @@ def constants(kernel, **named):
 
 
 def count(kernel, name, value):
-    """Convert `value`, a number of updates, to an int. Raises ValueError unless it is from 1 to 2^63.
+    """The `value`, a number of updates, as an int. Raises ValueError unless it is an integer from 1 to 2^63.
 
-    kernel and name, those of the kernel and of the argument, are for the message.
+    kernel and name, the names of the kernel and of the argument, are for the message.
     """
     number = int(value) if isinstance(value, (int, np.integer)) else 0
     if not 1 <= number <= 1 << 63:
@@ -124,17 +131,18 @@ def count(kernel, name, value):
 
 
 def pair(kernel, name, value, low):
-    """Convert `value`, a pair (vertical, horizontal), to two Python ints.
+    """The `value`, a pair (vertical, horizontal), as a tuple of two Python ints.
 
-    Raises TypeError unless it is a tuple or list of two integers, and ValueError if an integer is below
-    `low`. kernel and name, those of the kernel and of the argument, are for the message.
+    kernel and name, the names of the kernel and of the argument, are for the message. Raises TypeError unless
+    it is a tuple or list of two integers, and ValueError if an integer is below `low`.
     """
     entries = list(value) if isinstance(value, (tuple, list)) else []
     if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
         raise TypeError(
             f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}"
         )
-    sizes = int(entries[0]), int(entries[1])
+    vertical, horizontal = entries
+    sizes = int(vertical), int(horizontal)
     if min(sizes) < low:
         raise ValueError(f"{kernel}: expected {name} of at least {low}, got {sizes}")
     return sizes
@@ -170,10 +178,10 @@ def window(kernel, taps, stride, padding, size):
 
 
 def slope(kernel, value):
-    """Convert `value`, the slope of a LeakyReLU, to a float. ValueError unless it is finite and at least 0.
+    """The `value`, a slope of a LeakyReLU, as a float. Raises ValueError unless it is finite and at least 0.
 
-    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative. kernel
-    is the name of the kernel, for the message.
+    `kernel` is the name of the kernel, for the message. With such a slope, the output y > 0 exactly where the
+    input x > 0; so y alone gives the derivative.
     """
     number = real(value)
     if not 0 <= number < math.inf:
@@ -187,8 +195,9 @@ def slope(kernel, value):
 def finish(kernel, shape, bias, gate, leak):
     """Check the arguments of `reference.finish`. Returns leak, the slope of its LeakyReLU, as a float.
 
-    shape is the shape of the kernel's result. Raises ValueError unless bias (one number per column or
-    channel) and gate (an array of this shape) fit, and leak is finite and >= 0. bias and gate may be None.
+    kernel is the name of the kernel, and shape the shape of its result. Raises ValueError unless bias (one
+    number per column or channel) and gate (an array of this shape) fit, and leak is finite and >= 0. bias and
+    gate may be None.
     """
     if bias is not None:
         agree(kernel, "bias of length", shape[-1], bias.shape[0])
@@ -198,13 +207,12 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, read, **named):
-    """Check the vectors of an update and return them as a list, in this order.
+    """The vectors (P,) of an update, keywords name=array, as a list of exact np.ndarrays in this order.
 
-    named   {name: array (P,)}
-    read    the name of the vector that the kernel only reads; it writes all others
-
-    Raises the errors of `arrays`, and ValueError unless all vectors have one length, are contiguous and
-    aligned, are writeable (except `read`), and share no memory with each other.
+    kernel is the name of the kernel. It reads the vector with the name `read` and writes all others. Raises
+    TypeError for other types than arrays, and unless all have the same dtype, float32 or float64. Raises
+    ValueError unless all vectors have one length, are contiguous and aligned, are writeable (except `read`),
+    and share no memory with each other.
     """
     found = arrays(kernel, **named)
     there = {name: x for name, x in zip(named, found) if x is not None}
@@ -223,9 +231,10 @@ def vectors(kernel, read, **named):
 
 
 def output(kernel, out, **read):
-    """Raise ValueError unless a kernel can write the array `out` while it reads arrays.
+    """Raise ValueError unless a kernel can write the array `out` while it reads arrays. Returns nothing.
 
-    read      {name: array}, the arrays that the kernel reads; an array that is None is not checked
+    kernel    the name of the kernel, for the message
+    read      keywords name=array: the arrays that the kernel reads; an array that is None is not checked
 
     out must be contiguous, aligned and writeable. Each array of `read` must have the shape of out, and either
     share no memory with out or be exactly the same memory.
@@ -242,13 +251,12 @@ def output(kernel, out, **read):
 
 
 def channels(kernel, **named):
-    """Check arrays of channels, matrices (P, C) and vectors (C,) with one C, and return them as a list.
+    """The arrays of a call, keywords name=array, as a list in this order: matrices (P, C) and vectors (C,).
 
-    named   {name: array}; the first array is a matrix
-
-    Raises the errors of `arrays`, and ValueError if a matrix has another shape than the first, or a vector
-    another length than C. None stays None if the table of arguments.py allows it. kernel is the name of the
-    kernel, for the message.
+    kernel is the name of the kernel. The first array is a matrix. Raises TypeError for other types than
+    arrays, and unless all have the same dtype, float32 or float64. Raises ValueError if a matrix has another
+    shape than the first, or a vector another length than C. None stays None if the table of arguments.py
+    allows it.
     """
     found = arrays(kernel, **named)
     shape = found[0].shape
@@ -263,13 +271,14 @@ def channels(kernel, **named):
 def pool_index(kernel, index, shape, size):
     """Check `index`, the result of max_pool2d: the number of the chosen input pixel for each output entry.
 
+    kernel    the name of the kernel, for the message
     shape     the shape that index must have
     size      the size (H, W) of the input; its pixels have the numbers 0 to H W - 1
 
     Returns index as an exact np.ndarray. Raises TypeError for other types than arrays, and ValueError for
     another dtype than int64, another shape, or a number out of range.
     """
-    index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
+    index, pixels = plain(kernel, "index", index, "an int64 array"), math.prod(size)
     agree(kernel, "index of shape", shape, index.shape)
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < pixels:
         raise ValueError(

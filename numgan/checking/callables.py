@@ -144,7 +144,7 @@ class Function:
             )
 
     def rounds_its_input(self, arrays, rng):
-        """Whether f seems to compute in float32: tiny moves of x do not change f, and larger ones do by jumps.
+        """Whether f seems to compute in float32: it does not change in tiny moves of x, and then it jumps.
 
         arrays are the arrays of x, and rng draws the moves, four of each size. A smooth f whose change is
         below the digits of float64 does not jump: near a minimum, or beside a large constant. So the change

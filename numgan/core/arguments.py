@@ -11,25 +11,26 @@ from .errors import NonFiniteError
 
 
 def is_number(value, low=0, high=np.inf):
-    """Whether `value` is one real number with low <= value < high; by default, finite and at least 0.
+    """Whether `value` is one real number with low <= value < high, True or False.
 
-    It may be a number of Python or NumPy, or a NumPy array without axes. nan, text, None, bools and other
-    arrays give False.
+    The default of `low` is 0, that of `high` is infinity, which is not included. The value may be an int or
+    a float of Python or NumPy, or an array of no axes. nan, text, None, bools and other arrays give False.
     """
     a = np.asarray(value)
+    # kinds of dtypes: i and u are integers, f is float
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
 
 
 def is_integer(value, low=0):
-    """Whether `value` is an integer, of Python or NumPy, of at least `low`. False for a bool."""
+    """Whether `value` is an integer of Python or NumPy and at least `low`, by default 0. Bools give False."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
 
 
 def plain(value):
-    """Convert a NumPy number, or an array without axes, to a Python number. Return other values unchanged.
+    """`value` as a Python int or float, if it is a NumPy number or an array of no axes; others unchanged.
 
-    The reason: a product of a float32 array with a NumPy number could be float64; with a Python number it
-    stays float32.
+    NumPy's bools and complex numbers are unchanged too. The reason: a float32 array times a NumPy number can
+    be float64. A float32 array times a Python number is float32.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -37,39 +38,42 @@ def plain(value):
 
 
 def plain_fields(record):
-    """Convert every NumPy number in the fields of a dataclass object to a Python number, in place.
+    """Convert every NumPy number in the fields of `record`, a frozen dataclass, to a Python number, in place.
 
-    `record` is the object; its class may be frozen. Call this function at the end of __post_init__.
+    An array of no axes becomes a Python number too. Other values of fields stay as they are. A dataclass
+    calls this function at the end of its __post_init__. Returns nothing.
     """
     for field in fields(record):
+        # a frozen dataclass refuses setattr, object.__setattr__ does not
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
 def expect_type(where, value, kinds, expected, advice=""):
-    """Raise TypeError unless `value` is an instance of `kinds`, a type or several types.
+    """Raise TypeError unless `value` is an instance of `kinds`, a type or a tuple of types. Returns nothing.
 
-    where      the beginning of the message, such as the name of the function
-    expected   what the value must be, in words
-    advice     the end of the message
-
-    The message is `where: expected EXPECTED, got TYPE`, and then `advice`. TYPE is the type of value.
+    The message is "WHERE: expected EXPECTED, got TYPE", followed by `advice`, by default "". WHERE and
+    EXPECTED are the texts `where` and `expected`; TYPE is the name of the type of `value`.
     """
     if not isinstance(value, kinds):
         raise TypeError(f"{where}: expected {expected}, got {type(value).__name__}{advice}")
 
 
 def dtype_of(x):
-    """The dtype of a plain NumPy array x; the name of the type for anything else, such as a masked array."""
+    """The dtype of x if x is exactly a NumPy array or a memmap; otherwise the name of x's type, a text.
+
+    It is for messages. A subclass of arrays, such as a masked array, gives the name of its type.
+    """
     return x.dtype if type(x) in (np.ndarray, np.memmap) else type(x).__name__
 
 
 def expect_samples(where, **named):
-    """Raise an error unless each argument is an array of floats that is not empty and has an axis.
+    """Raise an error unless every argument is an array of floats with at least one sample. Returns nothing.
 
     where   the name of the caller, for the message
-    named   {argument's name: value}
+    named   the arguments to check, as keywords: name=array (N, ...)
 
-    Raises TypeError if an argument is not an array of floats, ValueError if it is empty or has no axes.
+    Raises TypeError for anything but a NumPy array of floats, and ValueError for an array without entries or
+    without axes.
     """
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
@@ -84,9 +88,10 @@ def expect_samples(where, **named):
 
 
 def expect_finite(where, *logits):
-    """Raise NonFiniteError if one of the arrays `logits`, outputs of D, contains inf or nan.
+    """Raise NonFiniteError if an array of `logits` (one argument or several) contains inf or nan.
 
-    `where` is the name of the caller, for the message.
+    The arrays are outputs of D, of any shape. `where` is the name of the caller, for the message. Returns
+    nothing.
     """
     if not all(np.isfinite(y).all() for y in logits):
         raise NonFiniteError(
@@ -96,7 +101,7 @@ def expect_finite(where, *logits):
 
 
 def expect_rng(where, rng):
-    """Raise ValueError unless rng is a numpy Generator, or has a method `uniform` as a Generator has.
+    """Raise ValueError if rng has no attribute `uniform`. A numpy Generator has this method. Returns nothing.
 
     `where` is the name of the caller, for the message.
     """
@@ -108,10 +113,9 @@ def expect_rng(where, rng):
 
 
 def pair(value, name):
-    """Convert an integer, or a pair of integers, to a pair (vertical, horizontal) of two ints.
+    """Two ints, the tuple (vertical, horizontal). `value` is one integer for both, or a list or tuple of two.
 
-    An integer stands for both numbers. `name` is the argument's name, for the message. Raises ValueError for
-    other values.
+    `name` is the argument's name, for the message. Raises ValueError for any other value.
     """
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
@@ -122,7 +126,7 @@ def pair(value, name):
 
 
 def positive(value, name):
-    """Convert `value` to an int. Raises ValueError unless it is an integer of at least 1.
+    """`value` as an int. Raises ValueError unless it is an integer of at least 1.
 
     `name` is the argument's name, for the message.
     """
@@ -132,7 +136,7 @@ def positive(value, name):
 
 
 def share(value, name):
-    """Raise ValueError unless `value` is a number from 0 to 1. Returns nothing.
+    """Raise ValueError unless the value is a number from 0 to 1, both included. Returns nothing.
 
     `name` is the argument's name, for the message.
     """
@@ -141,7 +145,7 @@ def share(value, name):
 
 
 def not_negative(value, name):
-    """Convert `value` to a Python number. Raises ValueError unless it is a finite number of at least 0.
+    """`value` as a Python number. Raises ValueError unless it is a finite number of at least 0.
 
     `name` is the argument's name, for the message.
     """
@@ -151,9 +155,9 @@ def not_negative(value, name):
 
 
 def brief(value):
-    """A short text of a value for a repr: "3" for 3 and also for (3, 3), "(1, 2)" for (1, 2).
+    """The repr of a value, a text; a tuple of equal numbers is shown as one number: "3" for (3, 3).
 
-    A tuple of equal numbers is shown as one number.
+    Other tuples are shown whole: "(1, 2)" for (1, 2). A NumPy number is shown as a Python number.
     """
     alike = isinstance(value, tuple) and len(set(value)) == 1
     return repr(plain(value[0] if alike else value))

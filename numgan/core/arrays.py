@@ -24,40 +24,49 @@ NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def save_array(path, x):
-    """Write the array x to the .npy file `path`. An older file is replaced."""
+    """Write the array x to the .npy file `path`, in place of an older file of that name.
+
+    The file is written atomically: after a failure the older file stays. Raises ValueError for an array of
+    objects, FileNotFoundError if the folder does not exist, FileExistsError if a link, a pipe, a folder or a
+    device has the name, and other OSErrors.
+    """
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
 
 
 def write_arrays(file, arrays):
-    """Write arrays, {name: array}, to the open binary file `file` in the format .npz, without compression.
+    """Write arrays, {name: array}, to `file`, an open binary file, as an uncompressed .npz file.
 
-    Equal arrays give equal bytes. `numpy.load` reads such a file too.
+    Equal arrays give equal bytes: the file holds no time of writing. `numpy.load` reads the file too. Raises
+    ValueError for an array of objects.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
+            # force_zip64: the member's size may exceed 2 GB; version 1.0: `array_of` reads only this version
             entry = zipfile.ZipInfo(f"{name}.npy")  # its date is constant
             with archive.open(entry, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
 
 
 def load_array(path):
-    """Read the array of numbers in the .npy file `path`. The result is a read-only array.
+    """Read the array of numbers in the .npy file `path`, and return it. The array is read-only.
 
-    Raises FileFormatError for damaged or other contents or more than MOST bytes, OSError if the file cannot
-    be opened.
+    Raises FileFormatError for damaged contents, for contents that are not such an array, and for a file of
+    more than MOST bytes (2^28). Raises OSError if the file cannot be opened.
     """
     return _parse_file(path, array_of)
 
 
 def load_arrays(path, *names):
-    """Read the arrays called `names` from the uncompressed .npz file `path`. Returns a list in this order.
+    """Read the arrays called `names` from the uncompressed .npz file `path`. Returns a list, in this order.
 
-    Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
-    MOST bytes. Raises OSError if the file cannot be opened.
+    The arrays are read-only. Raises FileFormatError for damaged contents, for contents that are not such a
+    file, for a missing array, for an array with another name, and for more than MOST bytes (2^28). Raises
+    OSError if the file cannot be opened.
     """
 
     def unpack(data, path):
+        """The list of arrays in `data`, the bytes of the file `path`."""
         expect_directory(file := io.BytesIO(data), len(names), path)
         with zipfile.ZipFile(file) as archive:
             there = members(archive, path)
@@ -69,10 +78,10 @@ def load_arrays(path, *names):
 
 
 def _parse_file(path, parse):
-    """Read the file `path` and return parse(its bytes, path).
+    """Read the file `path` and return parse(data, path), where data are the bytes of the file.
 
-    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes raises
-    FileFormatError too.
+    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes (2^28) raises
+    FileFormatError, and a file that cannot be opened raises OSError.
     """
     data = read(path, MOST)
     try:
@@ -84,18 +93,21 @@ def _parse_file(path, parse):
 
 
 def array_of(data, path, kinds="bfiu"):
-    """Make the array that `data`, the bytes of a .npy file, contains. The array is read-only.
+    """The array of numbers in `data`, the bytes of a .npy file. The array is read-only: it shares `data`.
 
-    path    the name of the file, for messages
-    kinds   the allowed kinds of dtypes, such as "bfiu" for numbers and "U" for words
+    path    the file's name, for messages
+    kinds   the allowed kinds of dtypes, one letter each: by default "bfiu" for bools, floats, signed and
+            unsigned integers; "U" for text
 
-    Raises FileFormatError for a version of the format other than 1.0, or if the bytes do not hold exactly one
-    array of numbers. For other bytes it may raise other errors of NumPy.
+    Raises FileFormatError for a version of the format other than 1.0, for a dtype of another kind, and if the
+    length of `data` does not agree with the shape in the header. NumPy may raise other errors for bytes that
+    are no .npy file.
     """
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise damaged(path, "an array of .npy version 1.0", "another version")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
+    # bytes that shape and dtype need, and bytes after the header
     needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if dtype.kind not in kinds or needed != there:
         raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
@@ -103,34 +115,36 @@ def array_of(data, path, kinds="bfiu"):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError unless the zip file `file` ends with a directory of at most `most` members.
-
-    file   an open zip file
-    most   the largest allowed number of members
-    path   the name of the file, for the message
+    """Raise FileFormatError unless the zip file `file` ends with its directory, of at most `most` members.
 
     The directory is the list of the members. `zipfile` makes an object of each member when it reads this
     list, so call this check first. A comment after the directory is an error too, and a directory too long
     for its members.
+
+    file   an open binary file; afterwards its position is at the end
+    path   the name of this file, for the message
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
     tail = file.read()
+    # the last record: mark (4 bytes), 6 bytes of disk numbers (x), number of members (H), length of the
+    # directory in bytes (L), 4 bytes of its offset (x), length of the comment (H); all little-endian
     mark, entries, length, comment = (
         struct.unpack("<4s6xHL4xH", tail[-END:]) if len(tail) >= END else (b"", 0, 0, 0)
     )
     if mark != b"PK\5\6" or comment:
         raise damaged(path, "a zip file that ends with its directory", "other bytes at its end")
-    longer = tail[:4] == b"PK\6\7" and size < 1 << 31  # the mark of ZIP64, which only large files need
+    # A ZIP64 locator starts with PK 6 7 and means that the counts are elsewhere; only files of 2 GB need it.
+    longer = tail[:4] == b"PK\6\7" and size < 1 << 31
     if entries > most or length > most * NAMED or longer:
         raise damaged(path, f"at most {most} arrays", f"a directory of {length:,} bytes for {entries:,}")
 
 
 def members(archive, path):
-    """The members of the open zip file `archive`: {name without ".npy": ZipInfo}.
+    """{name: ZipInfo} of all members of `archive`, a zipfile.ZipFile that is open; names are without ".npy".
 
-    Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
-    `path` is the file's name, for the message.
+    Raises FileFormatError unless all members are .npy files with different names, neither compressed nor
+    encrypted. `path` is the file's name, for the message.
     """
     found = {}
     for info in archive.infolist():
@@ -144,7 +158,7 @@ def members(archive, path):
         if (
             info.compress_type != zipfile.ZIP_STORED
             or info.file_size != info.compress_size
-            or info.flag_bits & 1
+            or info.flag_bits & 1  # bit 0: encrypted
         ):
             raise damaged(
                 path,

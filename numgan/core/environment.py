@@ -10,9 +10,10 @@ from pathlib import Path
 
 
 def _is_command():
-    """Whether this process is the command `numgan` or `python -m numgan`.
+    """Whether this process is the command `numgan` or `python -m numgan`, True or False.
 
-    During the import of `python -m numgan` argv[0] is "-m", so the second case is read from sys.orig_argv.
+    While `python -m numgan` imports the package, sys.argv[0] is "-m". So the name of the package is then
+    looked for in sys.orig_argv, the arguments of Python itself.
     """
     program = Path((sys.argv or [""])[0]).stem
     return program == "numgan" or (program == "-m" and "numgan" in sys.orig_argv)

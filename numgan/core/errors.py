@@ -5,32 +5,30 @@ Wrong arguments raise ValueError or TypeError.
 
 
 class FileFormatError(ValueError):
-    """Raised if a data file or checkpoint is damaged or of another kind.
+    """The error for a data file or checkpoint that is damaged or of another file format.
 
     The message names the file, the expected content and the found content.
     """
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """Make a FileFormatError about a damaged file and return it. The caller raises it.
+    """Make a FileFormatError and return it; the caller raises it.
 
-    path       the name of the file
-    expected   the expected content, in words
-    got        the found content, in words
-    advice     what the user should do
+    The message is "PATH: expected EXPECTED, got GOT; ADVICE", with the texts of the arguments `path` (the
+    file's name), `expected`, `got` and `advice`. The default advice is to restore the file from a copy.
     """
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
 class NoTestPart(ValueError):
-    """Raised if test data are needed and the data set has no test part."""
+    """The error for data that have no test part, if a caller asks for this part."""
 
 
 class NonFiniteError(ArithmeticError):
-    """Raised if a loss, an activation, a gradient or an update became inf or nan.
+    """The error for a loss, an activation, a gradient or an update that became inf or nan.
 
-    The message says where, if this is known. `layer` is the layer object in which inf or nan appeared, or
-    None.
+    message   says where inf or nan appeared, if this is known
+    layer     the layer object in which inf or nan appeared, or None (the default) if it is not known
     """
 
     def __init__(self, message, layer=None):
@@ -39,14 +37,14 @@ class NonFiniteError(ArithmeticError):
 
 
 class TrialError(RuntimeError):
-    """Raised if a trial of a study failed: one method with one seed.
+    """The error for a trial of a study that failed. A trial is the training of one method with one seed.
 
-    It has the message of the error in the trial.
+    The message is that of the error in the trial.
     """
 
 
 class GradientError(AssertionError):
-    """Raised if a gradient check failed: an analytic gradient disagrees with difference quotients.
+    """The error for a failed gradient check: an analytic gradient disagrees with difference quotients.
 
     The message names the worst entry of the gradient and the pattern of the error, such as a wrong sign.
     """

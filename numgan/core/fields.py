@@ -28,14 +28,14 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """The base class for kinds of values in a JSON file. A kind is, for example, "whole numbers up to 10".
+    """The base class for kinds of values in a JSON file, such as whole numbers from 1 to 10.
 
-    `what` describes the kind in words, for messages. A subclass defines `what`, and one of the methods `fits`
-    and `expect`: each of these two calls the other by default.
+    `what` describes the kind in words, for messages. A subclass defines `what`, and `fits` or `expect`: each
+    of these two methods calls the other by default.
     """
 
     def fits(self, value):
-        """Whether the value is of this kind, True or False."""
+        """Whether the value is of this kind, True or False: False if `expect` raises ValueError."""
         try:
             self.expect(value, "")
         except ValueError:
@@ -43,9 +43,9 @@ class Kind:
         return True
 
     def expect(self, value, where):
-        """Raise ValueError unless the value is of this kind.
+        """Raise ValueError unless the value is of this kind. Returns nothing.
 
-        `where` is the name of the value's field, for the message.
+        `where` is the name of the field that holds the value, for the message, such as "recipe.width".
         """
         if not self.fits(value):
             raise ValueError(f"{where}: expected {self.what}, got {reprlib.repr(value)}")
@@ -53,7 +53,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """The kind of values that are whole numbers from low to high, both included."""
+    """The kind of the whole numbers from low to high, both included; by default from 0 to MOST (10^12).
+
+    An int of Python or NumPy is such a number; a bool and a float are not.
+    """
 
     low: int = 0
     high: int = MOST
@@ -68,9 +71,9 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """The kind of values that are numbers (int or float) from low to high, both included.
+    """The kind of the numbers (int or float) from low to high, both included; by default all finite ones.
 
-    By default, all finite numbers are allowed.
+    A bool is not of this kind.
     """
 
     low: float = -FINITE
@@ -87,7 +90,7 @@ class Real(Kind):
 
 @dataclass(frozen=True)
 class Flag(Kind):
-    """The kind of values that are true or false (True or False in Python)."""
+    """The kind of the two values true and false, bools in Python."""
 
     what = "true or false"
 
@@ -97,9 +100,9 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """The kind of values that are texts of at most `most` characters that can be a path.
+    """The kind of texts of at most `most` characters (1000 by default) that can be a path.
 
-    Such a text has no NUL character and no surrogate (special character) that the file system cannot encode.
+    Such a text has no NUL character and no surrogate that the file system cannot encode.
     """
 
     most: int = 1000
@@ -109,6 +112,7 @@ class Text(Kind):
         return f"text of at most {self.most:,} characters"
 
     def fits(self, value):
+        # Whether the value is a text that is short enough and can be a path, True or False.
         try:
             return (
                 isinstance(value, str)
@@ -121,7 +125,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """The kind of values that are one of the texts in the tuple `words`."""
+    """The kind of the texts that are in the tuple `words`."""
 
     words: tuple
 
@@ -135,7 +139,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """The kind of values that are of at least one of several kinds: those in the tuple `kinds`."""
+    """The kind of values that are of at least one of the kinds in the tuple `kinds`."""
 
     kinds: tuple
 
@@ -149,7 +153,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """The kind of values that are either None (null in JSON) or of the kind `kind`."""
+    """The kind of values that are of the kind `kind` or None (null in JSON)."""
 
     kind: Kind
 
@@ -164,12 +168,14 @@ class Maybe(Kind):
 
 @dataclass(frozen=True)
 class Each(Kind):
-    """The kind of values that are lists whose entries are all of the kind `kind`."""
+    """The kind of lists whose entries are all of the kind `kind`. An empty list is one too."""
 
     kind: Kind
     what = "a list"
 
     def expect(self, value, where):
+        # Raise ValueError unless `value` is a list of such entries. `where` names its field.
+        # The message names a wrong entry by its position, such as "rates[2]".
         if not isinstance(value, list):
             raise ValueError(f"{where}: expected a list, got {reprlib.repr(value)}")
         for number, entry in enumerate(value):
@@ -178,11 +184,11 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """The kind of values that are JSON objects (dicts in Python) with certain fields.
+    """The kind of JSON objects (dicts in Python) whose fields are declared here.
 
     fields     {name: kind} of the fields that must be there
-    optional   {name: kind} of the fields that may be there
-    others     the kind of all fields with another name; None: such a field is an error
+    optional   {name: kind} of the fields that may be there; {} by default
+    others     the kind of all fields with another name; None, the default: such a field is an error
     """
 
     fields: dict
@@ -192,13 +198,16 @@ class Record(Kind):
 
     @classmethod
     def of(cls, declared):
-        """Make a Record from the dataclass `declared`, whose fields are all made with `option`.
+        """Make a Record from the dataclass `declared`, a class whose fields are all made with `option`.
 
-        Every field of the dataclass must then be in the JSON object, and no other.
+        The JSON object must then have every field of the dataclass, and no other field.
         """
         return cls({field.name: field.metadata["kind"] for field in fields(declared)})
 
     def expect(self, value, where):
+        # Raise ValueError if `value` is no dict, lacks a field, or has a wrong value or an unknown field.
+        # `where` is the name of the field that holds the value, or "" for the value of the whole JSON text.
+        # The message names the field in it, such as "recipe.width". Returns nothing.
         if not isinstance(value, dict):
             raise ValueError(f"{where or 'the JSON text'}: expected named fields, got {reprlib.repr(value)}")
         inside = f"{where}." if where else ""
@@ -216,7 +225,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """The kind of all values: every value fits. numgan does not use fields of this kind."""
+    """The kind of all values: every value fits. numgan does not use the values of such fields."""
 
     what = "anything"
 
@@ -225,48 +234,49 @@ class Anything(Kind):
 
 
 def option(kind, help=None, metavar=None, default=None, flag=None):
-    """Make a field of a dataclass that is also an option of a command.
+    """Make a field of a dataclass (a dataclasses.field) that is also an option of a command.
 
-    kind      the kind of the option's value in a JSON file
+    kind      the Kind of the option's value in a JSON file
     help      the sentence about the option in the help of the command; None: the command does not have it
     metavar   the word for the value in this help; None: the field's name in capitals
-    default   the default of the field; dataclasses.MISSING: the field needs a value, and the option has no
-              dashes: it is the command's first word
+    default   the default of the field, None if not given; dataclasses.MISSING: the field needs a value, and
+              the option is written without dashes as the first word after the command
     flag      the name on the command line; None: that of the field, such as --batch-size for batch_size
+
+    Kind, help, metavar and flag are stored in the field's `metadata` under these names.
     """
     words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
     return field(default=default, metadata=words)
 
 
 def flag_of(field):
-    """The name of an option on the command line, such as --batch-size.
+    """The name of an option on the command line, a text such as "--batch-size".
 
-    field   the field of a dataclass that declares the option (see `option`)
-
-    The name is the `flag` of the declaration, or else the field's name with hyphens.
+    `field` is the field of a dataclass that `option` made. The name is the argument `flag` of `option`. If
+    this is None, it is the field's name with hyphens in place of underscores.
     """
     return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
 
 
 def options(declared):
-    """The list of those fields of the dataclass `declared` that are options of the command line.
+    """The list of the fields of the dataclass `declared` that have a help text (see `option`).
 
-    They are the fields with a help text (see `option`).
+    These fields are options of the command line.
     """
     return [field for field in fields(declared) if field.metadata["help"]]
 
 
 def for_json(value):
-    """Convert a value to one that JSON can store.
+    """A value that JSON can store, made from `value`, which is not changed.
 
-    arrays, tuples, lists   lists, with every entry converted
-    dicts                   dicts, with every value converted
-    NumPy numbers           Python numbers
-    inf, nan                None
-    other values            unchanged
+    arrays, tuples, lists   become lists, with every entry converted
+    dicts                   become dicts, with every value converted
+    NumPy numbers           become Python numbers
+    inf, nan                become None
+    other values            are unchanged
     """
     if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
+        value = value.tolist()  # nested lists of Python numbers, or one number
     if isinstance(value, dict):
         return {name: for_json(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -275,9 +285,10 @@ def for_json(value):
 
 
 def parse(text, kind):
-    """Convert the JSON text `text` (bytes) to a Python value and check that it is of the Kind `kind`.
+    """The value of a JSON text, in Python: a dict, list, text, number, bool or None. `text` is bytes.
 
-    Raises ValueError for text that is not JSON, and, with the name of the field, for a value of another kind.
+    Raises ValueError for text that is not JSON, and for lists or objects that are nested too deeply. Raises
+    ValueError with the field's name for a value that is not of `kind`, a Kind.
     """
     try:
         value = json.loads(text)
@@ -288,13 +299,14 @@ def parse(text, kind):
 
 
 def read_json(path, kind, advice):
-    """Read the JSON file `path` and return its value.
+    """Read the JSON file `path` and return its value, such as a dict.
 
     kind     the Kind that the value must have
     advice   the end of an error's message: what the user should do
 
-    Raises FileFormatError, with file and field, if the value is of another kind, if the text is not JSON, or
-    if it has more than LIMIT bytes. Raises OSError if the file cannot be opened.
+    Raises FileFormatError if the value is of another kind, if the text is not JSON, or if the file has more
+    than LIMIT bytes (4 MiB). The message names the file, and the wrong field. Raises OSError if the file
+    cannot be opened.
     """
     text = read(path, LIMIT)
     try:
@@ -304,25 +316,22 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """Read the JSON-lines file `path` up to step `upto`: a list of dicts, one for each line, [] for no file.
+    """The list of the records in the JSON-lines file `path` up to step `upto`. [] if there is no file.
 
-    kind     the Kind of a line: a dict with a "step", which rises from line to line
-    upto     reading stops at the first line with a larger step, which a process logged after its last
-             checkpoint
-    advice   the end of an error's message: what the user should do
+    A line is one record: a dict of the Kind `kind` with a "step", which rises from line to line. Reading
+    stops at the first record with a larger step than `upto`. A process that was killed wrote it after its
+    last checkpoint. Lines that are not JSON are ignored at the end of the file: a killed process leaves an
+    incomplete line there, a power cut arbitrary bytes.
 
-    Lines that are not JSON are ignored at the end of the file: a kill leaves an incomplete line there, a
-    power cut arbitrary bytes.
-
-    Raises FileFormatError, with the number of the line, for:
-
-        a line that is not of `kind`
+    Raises FileFormatError, whose message names the line's number and ends with `advice`, for:
+        a record that is not of `kind`
         a step that does not rise
-        a line after a line that is not JSON
-        more than LIMIT bytes that are not JSON
+        a record after a line that is not JSON
+        more than LIMIT bytes (4 MiB) that are not JSON
     """
-    records, torn, lost = [], None, 0
-    if not os.path.lexists(path):
+    records = []
+    torn, lost = None, 0  # the number of the first line that is not JSON; the bytes of all such lines
+    if not os.path.lexists(path):  # a link to a missing file is not "no file": opening it raises
         return records
     with opened(path) as file:
         for number, text in enumerate(iter(lambda: file.readline(LIMIT), b""), 1):

@@ -35,9 +35,10 @@ TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
 
 
 def text_of(path):
-    """Convert a path to text for a JSON file: the bytes of the path, read as UTF-8. The inverse of `path_of`.
+    """The text of `path` (text, bytes or a Path) for a JSON file: the bytes of the path, decoded as UTF-8.
 
-    The text is the same in every locale (language setting of the system).
+    The text is the same in every locale. A byte that is not UTF-8 becomes a lone surrogate, as Python's error
+    handler "surrogateescape" does. `path_of` is the inverse.
     """
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
@@ -48,14 +49,14 @@ def shown(path):
 
 
 def path_of(text):
-    """Convert `text`, which `text_of` made of a path, back to the path, for this process and its locale."""
+    """The path (a str) for this process and its locale, from `text`, a result of `text_of`."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def expect_path(path, what):
-    """Raise ValueError for an empty path: the system would take it for the current folder.
+    """Raise ValueError for an empty path, which the system would take for the current folder.
 
-    `what` is the name of the argument, for the message.
+    `path` is text or a Path, `what` is the name of the argument, for the message. Returns nothing.
     """
     if not os.fspath(path):
         raise ValueError(f"{what}: expected a path, got {path!r}; write '.' for the current folder")
@@ -65,9 +66,9 @@ def expect_path(path, what):
 
 
 def kind_at(path):
-    """What has the name `path`, in words: "a file", "a folder", "a link", "a pipe" or "a device".
+    """The kind of file that has the name `path`, in words such as "a file". None if there is no such file.
 
-    None if nothing has this name. A link is not followed.
+    The kinds are "a file", "a folder", "a link", "a pipe" and "a device". A link is not followed.
     """
     try:
         return _kind(os.lstat(path).st_mode)
@@ -76,15 +77,19 @@ def kind_at(path):
 
 
 def _kind(mode):
+    """The kind of a file in words: "a file", "a folder", "a link", "a pipe" or "a device".
+
+    `mode` is the st_mode that os.stat or os.lstat gives.
+    """
     return KINDS.get(stat.S_IFMT(mode), "a device")
 
 
 def expect_own(path, kind="a file"):
-    """Raise FileExistsError if something else than a plain file, or a plain folder, has the name `path`.
+    """Raise FileExistsError if something of another kind than `kind` has the name `path`. Returns nothing.
 
-    kind   what may have the name: "a file" or "a folder"
+    kind   "a file" (the default) or "a folder"
 
-    A link to a file is not allowed either. If nothing has the name, nothing is raised.
+    A link to a file is of the kind "a link", so it raises. If nothing has the name, nothing is raised.
     """
     got = kind_at(path)
     if got not in (None, kind):
@@ -94,7 +99,7 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise an error if the file `path` cannot be made or replaced because of its folder or its name.
+    """Raise an error if a file `path` cannot be made or replaced because of its folder or its name.
 
     FileNotFoundError   the folder of `path` does not exist, or is not a folder
     FileExistsError     a link, a pipe, a folder or a device has the name
@@ -107,9 +112,11 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty. Temporary files, an empty .lock and the names in `besides` are allowed.
+    """Whether `folder` is empty. numgan's temporary files, an empty .lock and `besides` do not count.
 
-    A process that was killed before its run began may leave .lock and temporary files.
+    besides   names of entries that do not count, by default none
+
+    A process that was killed before its run began may leave an empty .lock and temporary files.
     """
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
@@ -119,6 +126,7 @@ def is_empty(folder, besides=()):
 
 
 def _temporary(entry):
+    """Whether `entry`, an os.DirEntry, is a regular file with the name of a temporary file of `replacing`."""
     return TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
 
 
@@ -126,20 +134,26 @@ def _temporary(entry):
 
 
 def _opener(path, flags):
+    """An opener for `open`: it follows no symbolic link, and does not wait for the other end of a pipe.
+
+    path and flags are those of os.open. Returns the file descriptor. Windows lacks these two flags: 0 in
+    their place changes nothing.
+    """
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 @contextmanager
 def replacing(path):
-    """A context manager that gives an open binary file. At the end of the block it becomes the file `path`.
+    """A context that gives an open binary file, which becomes the file `path` at the end of the block.
 
     Readers see the old or the new file, never a part. The bytes go to a temporary file in the same folder and
     are synchronised with the disk. Only then the file gets the name `path`. So a power cut also leaves the
     old file or the new one. Every temporary file has a random name, so two processes that write the same file
     do not disturb each other.
 
-    If the block or a write fails, the old file stays, and the error is raised. Raises FileNotFoundError or
-    FileExistsError as `expect_writable` does.
+    If the block or a write fails, the old file stays, and the error is raised. An OSError then names `path`.
+    Raises FileNotFoundError if the folder does not exist, and FileExistsError if a link, a pipe, a folder or
+    a device has the name. Temporary files of killed processes in the same folder are removed, see `sweep`.
     """
     path = Path(path)
     expect_writable(path)
@@ -172,15 +186,20 @@ def replacing(path):
 
 
 def save_picture(image, path):
-    """Write a Pillow image to the PNG file `path`. An older file is replaced."""
+    """Write `image`, a Pillow image, to the PNG file `path`, in place of an older file.
+
+    The file is written atomically: after a failure the older file stays. Raises FileNotFoundError if the
+    folder does not exist, FileExistsError if a link, a pipe, a folder or a device has the name, and other
+    OSErrors.
+    """
     with replacing(path) as file:
         image.save(file, format="PNG")
 
 
 def _create(folder):
-    """Make a new temporary file in the folder. Returns (path, open file).
+    """Make a new temporary file in `folder`, a Path. Returns (its Path, the open binary file).
 
-    The file is locked. So `sweep` in another process does not remove it while this process lives.
+    The file is locked, so `sweep` in another process does not remove it while this process lives.
     """
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
@@ -193,9 +212,10 @@ def _create(folder):
 
 
 def sweep(folder):
-    """Remove the temporary files of killed processes from a folder.
+    """Remove the temporary files that killed processes left in `folder`. Returns nothing.
 
-    The temporary files of living processes are locked and stay. Errors of the file system are ignored.
+    These are the files that `replacing` made. The temporary files of living processes are locked and stay.
+    Errors of the file system are ignored.
     """
     with suppress(OSError):  # a folder may be writeable but not readable
         for entry in list(os.scandir(folder)):
@@ -206,11 +226,12 @@ def sweep(folder):
 
 
 def lock(file, wait=False):
-    """Lock an open file until it is closed or its process ends. Returns whether the lock was obtained.
+    """Lock an open file until it is closed or this process ends. Returns True if the lock was obtained.
 
-    wait   False: return False at once if another process has the lock. True: wait until it is free
+    wait   what to do if another process has the lock: False (the default) returns False at once, True waits
+           until the lock is free
 
-    On Windows nothing is locked, and the result is True.
+    On Windows nothing is locked, and the result is True. Raises OSError if the file system has no locks.
     """
     if fcntl:
         try:
@@ -223,7 +244,8 @@ def lock(file, wait=False):
 def appending(path):
     """Open the file `path` to append bytes, and return the open file. The file is made if it does not exist.
 
-    Raises FileExistsError if a link, a pipe, a folder or a device has the name.
+    Raises FileExistsError if a link, a pipe, a folder or a device has the name, and OSError if the file
+    cannot be opened.
     """
     expect_own(path)
     return open(path, "ab", opener=_opener)
@@ -232,7 +254,8 @@ def appending(path):
 def make_folder(path):
     """Make the folder `path` if it does not exist, and return its Path.
 
-    Raises FileExistsError if something else, such as a link or a file, has the name.
+    Raises FileExistsError if something else, such as a link or a file, has the name, and FileNotFoundError if
+    the folder above it does not exist.
     """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)
@@ -240,7 +263,7 @@ def make_folder(path):
 
 
 def remove(path):
-    """Remove the file `path` if it exists.
+    """Remove the file `path` if it exists. Returns nothing.
 
     Raises FileExistsError if a link, a pipe, a folder or a device has the name.
     """
@@ -252,9 +275,9 @@ def remove(path):
 
 
 def opened(path):
-    """Open the file `path` to read bytes, and return the open file. A link is followed.
+    """Open the file `path` to read bytes, and return the open binary file. A symbolic link is followed.
 
-    Raises FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block
+    Raises FileFormatError if the name is that of a folder, a pipe or a device. A read from a pipe could wait
     forever. Raises OSError if the file cannot be opened.
     """
     try:
@@ -274,10 +297,12 @@ def opened(path):
 def read(path, most):
     """Read the file `path` and return its bytes.
 
-    Raises FileFormatError if there are more than `most` bytes, and the errors of `opened`.
+    Raises FileFormatError if there are more than `most` bytes, or if `path` is a folder, a pipe or a device.
+    Raises OSError if the file cannot be opened.
     """
     with opened(path) as file:
-        # read(n) allocates n bytes, so n is not larger than the file needs
+        # read(n) allocates n bytes, so n is the size of the file or `most`, and 1 byte more: if this byte is
+        # read, the file has more bytes than it may have
         data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     if len(data) > most:
         raise FileFormatError(

@@ -14,20 +14,23 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """The place of each parameter of a network in the one vector that holds all its parameters.
+    """The place of each named parameter of a network in the network's vector.
 
-    slots      {path: slot}, in order. A path is the name of a parameter, such as "0.W". A slot is a place in
-               the vector: the pair (offset, shape). A layer object that is used twice in a network has two
-               paths with one slot
-    names      the first path of each slot
-    children   {name: Layout of that sub-network}, with offsets into the same vector
-    size       number of entries of the vector
-    held       paths of the held entries, which are stored with the weights and not trained
+    A path is the name of a parameter, such as "0.W". A slot is a place in the vector: the pair (offset,
+    shape).
+
+    slots     {path: slot}, in order. A layer object that is used twice in a network has two paths with one
+              slot
+    names     the first path of each slot, a tuple
+    children  {name: Layout of that sub-network}, with offsets into the same vector
+    size      number of entries of the vector
+    held      paths of the held entries, which are stored with the weights and not trained; () by default.
+              Of them only those in `names` are kept, as a tuple
     """
 
     def __init__(self, slots, children, size, held=()):
         self.slots, self.children, self.size = slots, children, size
-        owners = {}
+        owners = {}  # {slot: the first path with this slot}
         for path, slot in slots.items():
             owners.setdefault(slot, path)
         self.names = tuple(owners.values())
@@ -35,13 +38,16 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """Make the Layout of a layer and all its children: the place of each parameter in one vector.
+        """Make the Layout of `layer` and of all layers in it.
 
-        A layer object that is used twice has one place in the vector, so both uses share its parameters.
+        The layers in it come first in the vector, then the layer's own parameters. A layer object that is
+        used twice has one place in the vector, so both uses share its parameters.
         """
-        placed, size = {}, 0
+        placed = {}  # {(id of the layer object, name of the parameter): slot}
+        size = 0  # entries of the vector that are placed so far
 
         def visit(layer):
+            """The Layout of this layer, whose size is not known yet. Gives each new parameter its slot."""
             nonlocal size
             slots, children, held = {}, {}, set(layer.held)
             for name, child in layer.children.items():
@@ -49,17 +55,19 @@ class Layout:
                 slots |= {f"{name}.{path}": slot for path, slot in children[name].slots.items()}
                 held |= {f"{name}.{path}" for path in children[name].held}
             for name, shape in layer.parameter_shapes().items():
-                if (id(layer), name) not in placed:
+                if (id(layer), name) not in placed:  # a layer object that is used twice gets one slot
                     placed[id(layer), name] = size, tuple(shape)
                     size += int(math.prod(shape))
                 slots[name] = placed[id(layer), name]
-            return cls(slots, children, None, held)
+            # size: _set_size sets it when all layers are placed, because it is that of the whole vector
+            return cls(slots, children, size=None, held=held)
 
         layout = visit(layer)
         layout._set_size(size)
         return layout
 
     def _set_size(self, size):
+        """Set the size of this Layout and of those of all its sub-networks to `size`, that of the vector."""
         self.size = size
         for child in self.children.values():
             child._set_size(size)
@@ -77,12 +85,17 @@ class Parameters(Mapping):
         p.child("0")["W"]        the same view, by its name in the sub-network "0"
         p.mask("*.W")            (P,) bool, True for the entries of every W
 
-    Raises ValueError if the vector does not fit the layout.
+    Parameters(vector, layout) makes them from an array (P,), which is not copied, and a Layout. It raises
+    ValueError if the vector does not have the shape (P,).
     """
 
     __slots__ = ("_vector", "layout", "_whole")
 
     def __init__(self, vector, layout, _whole=True):
+        """Parameters of a `layout` from a vector (P,), see the class.
+
+        _whole   False for a sub-network: its vector is that of the whole network, which was checked before
+        """
         if _whole:  # the vector of a child has been checked already
             vector = np.asarray(vector)
             if vector.shape != (layout.size,):
@@ -107,6 +120,7 @@ class Parameters(Mapping):
         return self._vector.dtype
 
     def __getitem__(self, path):
+        """The view of the parameter `path`, with its shape. Raises KeyError if there is no such path."""
         try:
             offset, shape = self.layout.slots[path]
         except KeyError:
@@ -122,9 +136,9 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The Parameters of the sub-network `name` of this network, as views into the same vector.
+        """The Parameters of the sub-network `name`, such as "0". They are views into the same vector.
 
-        Raises ValueError if there is no such sub-network.
+        Their `.vector` raises ValueError. Raises ValueError if there is no such sub-network.
         """
         try:
             return Parameters(self._vector, self.layout.children[name], _whole=False)
@@ -135,7 +149,10 @@ class Parameters(Mapping):
             ) from None
 
     def like(self, vector):
-        """Make Parameters with the layout of this object and another vector (P,), which is not copied."""
+        """New Parameters with this layout and another vector (P,), which is not copied.
+
+        Raises ValueError if the vector does not have the shape (P,).
+        """
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
@@ -147,10 +164,9 @@ class Parameters(Mapping):
         )
 
     def __add__(self, other):
-        """The sum of two gradients of one network, as new Parameters: this object + `other`.
+        """The sum of these Parameters and `other`, entry by entry, as new Parameters of the same network.
 
-        other is a Parameters or a Gradient with the same layout. Raises ValueError for gradients of a
-        sub-network.
+        Raises ValueError for the Parameters of a sub-network.
         """
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))
@@ -165,24 +181,26 @@ class Parameters(Mapping):
         return self.like(self.vector.astype(dtype))
 
     def mask(self, pattern):
-        """A vector (P,) of bools: True for the entries of every parameter whose name matches `pattern`.
+        """A bool array (P,), True for the entries of every path that matches the shell pattern, as "*.W".
 
-        pattern is a shell pattern, such as "*.W", and a name is a path such as "0.W". Raises ValueError if no
-        name matches.
+        A path is the name of a parameter, such as "0.W"; upper and lower case differ. Raises ValueError if no
+        path matches.
         """
         mask = np.zeros(self.layout.size, bool)
         matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]
         if not matched:
             raise ValueError(f"mask: no parameter matches {pattern!r}; there are {', '.join(self) or 'none'}")
         for path in matched:
-            self.like(mask)[path][...] = True
+            self.like(mask)[path][...] = True  # [path] is a view into mask
         return mask
 
     def copy_from(self, other, paths=None):
         """Copy numbers from `other`, any Parameters, into the arrays of this object. Returns this object.
 
-        paths    {path here: path in other}; None: every path that is in both, to itself
-        Raises ValueError if two shapes differ, and KeyError for a path that does not exist.
+        paths    {path here: path in other}; None, the default: every path that is in both, to itself
+
+        Raises ValueError if the shapes of two such arrays differ, and KeyError for a path that does not
+        exist. The arrays before this one are then copied already.
         """
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
         for here, there in pairs.items():
@@ -201,7 +219,7 @@ class Parameters(Mapping):
 
 
 class Gradient(Parameters):
-    """The gradient of a network, stored as the arrays that its layers returned.
+    """The gradient of a network, stored as the arrays that its layers returned. It is a Parameters too.
 
     arrays   {slot: array}; a slot is a pair (offset, shape) of `Layout`. A missing slot means a gradient of
              zero
@@ -218,11 +236,12 @@ class Gradient(Parameters):
         self._arrays, self.layout, self._dtype = arrays, layout, np.dtype(dtype)
         self._whole, self._made = True, None
 
-    def __reduce__(self):
+    def __reduce__(self):  # for pickle and copy: the copy is a Parameters
         return Parameters, (self.vector, self.layout)
 
     @property
     def _vector(self):
+        """The gradient as one vector (P,), made at the first call. The arrays are not needed then."""
         if self._made is None:
             self._made, self._arrays = self._plus(None, self._dtype).vector, None
         return self._made
@@ -232,7 +251,10 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient with respect to the parameter called `path`, as an array, or as None if it is zero."""
+        """The gradient with respect to the parameter `path`, as an array, or None, which means zero.
+
+        After `.vector` was read, the result is an array for every path.
+        """
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -241,7 +263,7 @@ class Gradient(Parameters):
         return self._plus(other, np.result_type(self.dtype, other.dtype))
 
     def _plus(self, other, dtype):
-        """The sum of this Gradient and `other`, as new Parameters of the type `dtype`.
+        """The sum of this Gradient and `other`, as new Parameters of type dtype.
 
         other is a Gradient, or None, which means zero.
         """
@@ -252,10 +274,11 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """Convert dp, the gradient with respect to the Parameters p that a backward pass returned, to Parameters.
+    """The gradient `dp` of a backward pass as Parameters.
 
-    dp of a network is a Parameters already and is returned unchanged. dp of a single layer is a dict {name:
-    array or None} and becomes a Gradient; None means zero.
+    dp   what the backward pass returned: the Parameters of a network are returned unchanged; the dict
+         {name: array or None} of a single layer becomes a Gradient, where None means zero
+    p    the Parameters with respect to which dp is the derivative
     """
     return (
         dp
@@ -265,10 +288,14 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """Write the sum of the arrays `one` and `two` into the array `out`. None instead of one means zero."""
+    """Write the sum of the arrays `one` and `two` into the array `out`, in out's dtype. Returns nothing.
+
+    `one` and `two` have the shape of `out`, or are None, which means zero.
+    """
     terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
     if terms:
-        kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)
+        first, *rest = terms
+        kernels.add(first, rest[0] if rest else None, out)  # None: the sum is `first`
     else:
         out[...] = 0
 
@@ -279,8 +306,9 @@ def gather(layout, parts, dtype):
     layout   the Layout of the network
     parts    a list of pairs (name of the child, its gradient). This gradient is a mapping {path: array or
              None} such as a Gradient, or None. None always means zero
+    dtype    the dtype of the gradient
 
-    If a layer object is used twice, its two gradients are added. dtype is the dtype of the gradient.
+    A child is a layer in the network. If a layer object is used twice, its two gradients are added.
     """
     arrays = {}
     for name, part in parts:

@@ -13,9 +13,9 @@ from .arguments import is_integer
 
 
 def _words(seed, path):
-    """A list of integers, for numpy's SeedSequence: the seed, and one integer for each entry of `path`.
+    """The list [seed, one integer for each part of the path], for numpy's SeedSequence.
 
-    path   names and integers; an integer is unchanged, a name becomes its CRC-32
+    path   a sequence of names and integers; an integer is unchanged, a name becomes its CRC-32
 
     Raises ValueError unless the seed is an integer of at least 0.
     """
@@ -30,17 +30,20 @@ def _words(seed, path):
 
 
 def stream(seed, *path):
-    """Make a new numpy Generator from `seed` and `path`, which are names and integers >= 0.
+    """A new numpy Generator (PCG64) for `seed` and `path`: one argument or several, names and integers >= 0.
 
-    Equal arguments give equal random numbers. Raises ValueError unless the seed is an integer of at least 0.
+    Equal arguments give Generators with equal draws, other paths other draws. Raises ValueError unless the
+    seed is an integer of at least 0.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(_words(seed, path))))
 
 
 def derive(seed, *path):
-    """Make a new seed, an integer from 0 to 2^63 - 1, from `seed` and `path` (names and integers >= 0).
+    """A new seed, an integer from 0 to 2^63 - 1, from `seed` and `path` (names and integers >= 0).
 
-    It is for a part of the program that makes streams with names of its own. Equal arguments give equal
-    seeds. Raises ValueError unless `seed` is an integer of at least 0.
+    `path` is one argument or several. The result is the seed of a part of the program that makes streams with
+    names of its own. Equal arguments give equal seeds. Raises ValueError unless `seed` is an integer of at
+    least 0.
     """
-    return int(np.random.SeedSequence(_words(seed, path)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    (word,) = np.random.SeedSequence(_words(seed, path)).generate_state(1, np.uint64)
+    return int(word >> np.uint64(1))  # without its last bit the word fits an int64

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """A counter of the signals that ask a loop to stop. `asked` is True after the first signal."""
+    """The number `count` of signals that asked a loop to stop; `asked` is True after the first signal."""
 
     count = 0
 
@@ -22,27 +22,32 @@ class StopRequests:
 
 @contextmanager
 def stop_requests():
-    """A context manager that gives a StopRequests, which counts the signals SIGINT (Ctrl-C) and SIGTERM.
+    """A context that gives a StopRequests, which counts the signals SIGINT (Ctrl-C) and SIGTERM.
 
-    The first signal only sets `asked`, so that the loop can finish its step. The second raises
-    KeyboardInterrupt. A signal that was ignored before stays ignored. Only the main thread can handle
-    signals: in another thread `asked` stays False, and signals have their usual effect.
+    The first signal only makes `asked` True, so that the loop can finish its step. The second raises
+    KeyboardInterrupt. A signal that was ignored before the context stays ignored. In a thread other than the
+    main thread `asked` stays False, and signals have their usual effect, because Python handles signals only
+    in the main thread. After the context the handlers are the earlier ones.
     """
     stop, numbers = StopRequests(), (signal.SIGINT, signal.SIGTERM)
     watched = tuple(number for number in numbers if signal.getsignal(number) != signal.SIG_IGN)
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield stop
         return
-    here, there = socket.socketpair()
+    here, there = socket.socketpair()  # Python writes the number of each signal to `there`; read it at `here`
     here.setblocking(False)
     there.setblocking(False)
 
     def handle(number, frame):
+        """Count the signals that came since the last call. Raises KeyboardInterrupt at the second signal.
+
+        number is that of the signal; frame is not used.
+        """
         try:
-            arrived = sum(byte in watched for byte in here.recv(4096))
-        except BlockingIOError:
+            arrived = sum(byte in watched for byte in here.recv(4096))  # at most 4096 of the bytes that wait
+        except BlockingIOError:  # no byte waits
             arrived = 0
-        stop.count += max(1, arrived)
+        stop.count += max(1, arrived)  # at least the signal of this call, if its byte was lost
         if stop.count > 1:
             raise KeyboardInterrupt
 
@@ -62,9 +67,9 @@ def stop_requests():
 
 @contextmanager
 def sigterm_as_interrupt():
-    """A context manager in which the signal SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+    """A context in which SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
 
-    In threads other than the main thread it does nothing.
+    In threads other than the main thread it does nothing. After the context SIGTERM has its earlier effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -13,22 +13,23 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 
+# the errors of a write to a pipe or a socket whose reader has ended, or to a closed descriptor
 READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class OutputError(OSError):
-    """Raised if the result could not be written to stdout, for example because the disk is full."""
+    """The result could not be written to stdout, for example because the disk is full."""
 
 
 class Stream:
     """A safe text stream: each call writes to the stream that find() returns, such as sys.stderr.
 
-    find          a function without arguments; if it returns None, the text is discarded
-    must_arrive   True: a write that fails raises OutputError, and so does each later flush; False: a write
-                  that fails is ignored
+    find           a function without arguments that returns a stream; if it returns None, the text is
+                   discarded
+    must_arrive    True: a write that fails raises OutputError, and so does each later flush; False, the
+                   default: a write that fails is ignored
 
-    With both values of must_arrive, text for a closed stream or for a pipe whose reader has ended is
-    discarded.
+    With both values, text for a closed stream or for a pipe whose reader has ended is discarded.
     """
 
     def __init__(self, find, must_arrive=False):
@@ -39,19 +40,22 @@ class Stream:
         return getattr(self.find(), "encoding", None) or "utf-8"
 
     def isatty(self):
-        """Whether the stream is a terminal; False for a missing or closed stream."""
+        """Whether the stream is a terminal, True or False; False for a missing or closed stream."""
         with suppress(AttributeError, OSError, ValueError):  # the stream is missing or closed
             return self.find().isatty()
         return False
 
     def fileno(self):
-        """The stream's file descriptor. Raises OSError if there is none."""
+        """The stream's file descriptor, an int. Raises OSError if there is none."""
         with suppress(AttributeError, ValueError):
             return self.find().fileno()
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def write(self, text):
-        """Write `text` to the stream. Returns the length of the text, even if the text was discarded."""
+        """Write `text`, a str. Returns the number of its characters, also if the text was discarded.
+
+        Raises OutputError if the write fails and the stream was made with must_arrive=True.
+        """
         self._try(lambda stream: _write(stream, text))
         return len(text)
 
@@ -61,10 +65,11 @@ class Stream:
             raise self.failed
 
     def _try(self, act):
-        """Call act(stream) with the stream that `find()` returns, unless it is missing.
+        """Call act(stream) with the stream that `find()` returns. Returns nothing.
 
-        An OSError is raised as OutputError if `must_arrive` is True and the reader of the pipe has not ended.
-        Other failures are ignored.
+        Nothing happens if the stream is missing or closed. If act raises another OSError, the text in the
+        stream's buffer is discarded. Then OutputError is raised if `must_arrive` is True, except for a pipe
+        whose reader has ended.
         """
         stream = self.find()
         if stream is None:
@@ -83,6 +88,7 @@ class Stream:
 
 
 def _write(stream, text):
+    """Write `text` to `stream`. A character that the encoding lacks is written as an escape such as \\xfc."""
     try:
         stream.write(text)
     except UnicodeEncodeError:
@@ -90,9 +96,10 @@ def _write(stream, text):
 
 
 def _discard(stream):
-    """Discard the text that is still in the buffer of a stream.
+    """Discard the text that waits in the buffer of `stream`. Errors are ignored. Returns nothing.
 
-    Otherwise Python would try to write this text again at exit, fail, and end with exit code 120.
+    Otherwise Python would try to write this text again at exit, fail, and end with exit code 120. For the
+    flush the stream's descriptor leads to os.devnull, afterwards to its file again.
     """
     with suppress(OSError, ValueError, AttributeError):
         descriptor = stream.fileno()
@@ -111,11 +118,12 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """A context manager in which sys.stdout and sys.stderr are safe streams, see `Stream`.
+    """A context in which sys.stdout and sys.stderr are safe streams of the class `Stream`. It gives nothing.
 
-    If stdout cannot be written, for example because the disk is full, OutputError is raised; for stderr
-    nothing is raised. The file descriptors 0, 1 and 2 are open in the block: a closed one is opened to
-    os.devnull and stays open.
+    A safe stream discards text for a missing or closed stream, or for a pipe whose reader has ended. If
+    stdout cannot be written, for example because the disk is full, OutputError is raised; for stderr nothing
+    is raised. The file descriptors 0, 1 and 2 are open in the context: a closed one is opened to os.devnull
+    and stays open. After the context the earlier streams are back.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:

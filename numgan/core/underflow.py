@@ -15,10 +15,10 @@ _allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us, so on
 
 
 def may_underflow(target):
-    """Decorator: NumPy ignores underflow in the function `target`, or in all public methods of a class.
+    """Decorator: NumPy ignores underflow in `target`, a function, or in all public methods of a class.
 
-    Underflow is a result that is too small for its type and becomes 0. The public methods are those without a
-    leading underscore, and __call__.
+    The public methods are those that the class itself defines without a leading underscore, and __call__.
+    Returns a new function with the same arguments and result; a class is changed and returned.
     """
     if isinstance(target, type):
         for name, method in list(vars(target).items()):
@@ -28,6 +28,7 @@ def may_underflow(target):
 
     @wraps(target)
     def call(*arguments, **words):
+        """The result of target(*arguments, **words). The outermost call switches the warnings off."""
         if _allowed.get():
             return target(*arguments, **words)
         token = _allowed.set(True)

@@ -31,7 +31,7 @@ PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backwar
 
 @dataclass(frozen=True)
 class Pass:
-    """The context of a forward pass: what the pass uses in addition to the parameters and x.
+    """The context of a forward pass: what the pass uses besides the parameters and x.
 
     Equal contexts give equal bits.
 
@@ -50,10 +50,10 @@ class Pass:
     reference: int = 0
 
     def child(self, name):
-        """The context for the child layer `name` of a network: a new Pass with `name` appended to `path`.
+        """The context for the child layer `name`: a new Pass with `name` appended to `path`.
 
-        `measured` becomes the statistics of this child: {} if there are none, None if it was None. seed and
-        reference do not change.
+        A child is a layer that the network is made of. `measured` becomes the statistics of this child: {} if
+        there are none, None if it was None. seed and reference do not change.
         """
         return Pass(
             self.seed,
@@ -63,10 +63,10 @@ class Pass:
         )
 
     def rng(self):
-        """Make a new numpy Generator for the random numbers of one layer, from the seed and the path only.
+        """A new numpy Generator for the random numbers of one layer, made from `seed` and `path` only.
 
-        So equal contexts draw equal numbers, and layers with different paths draw different numbers. Raises
-        ValueError if the context has no seed.
+        Equal contexts draw equal numbers. Layers with different paths draw different numbers. Raises
+        ValueError if seed is None.
         """
         if self.seed is None:
             raise ValueError("Pass.rng: expected a context with a seed, got seed=None; use Pass(seed=...)")
@@ -99,6 +99,10 @@ class Layer:
     options = {}
 
     def __init_subclass__(cls, **words):
+        """Decorate the passes that a new subclass defines: an observer sees them, and shapes are checked.
+
+        `words` are passed on to the base class.
+        """
         super().__init_subclass__(**words)
         for name in PASSES & vars(cls).keys():
             setattr(cls, name, shape_checked(observable(vars(cls)[name])))
@@ -106,21 +110,21 @@ class Layer:
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def parameter_shapes(self):
-        """The shapes of the layer's own parameters: {name: shape}. By default {}.
+        """{name: shape} of the layer's own parameters; {} by default.
 
         A network made only of children keeps {}: `Layout` collects the shapes of the children.
         """
         return {}
 
     def initial_values(self, rng):
-        """Draw initial values of the layer's own parameters from the numpy Generator `rng`: {name: array}.
+        """{name: array}: initial values of the layer's own parameters, drawn from the numpy Generator `rng`.
 
-        By default every array is zeros.
+        The names and shapes are those of `parameter_shapes()`. By default every array is zeros.
         """
         return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
     def refreshed(self, p):
-        """The new values of the held entries, {name: array}, from the parameters p after an update of p.
+        """{name: array}: new values of the held entries, computed from the parameters p after an update of p.
 
         Held entries are stored with the weights and not trained. A held entry that is not in the result keeps
         its value. By default the result is {}.
@@ -128,7 +132,7 @@ class Layer:
         return {}
 
     def output_shape(self, shape):
-        """The shape of one output sample for an input sample of `shape`, both without the batch axis.
+        """The shape of the output for an input of `shape`. Neither shape has the batch axis.
 
         If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the output has
         the shape of the input.
@@ -136,24 +140,24 @@ class Layer:
         return shape
 
     def forward(self, p, x, context=Pass()):
-        """Run the forward pass: (y, cache), the output for the input x, and what the backward pass needs.
+        """(y, cache): the output for the input x, and the values that the backward pass needs.
 
-        p         the layer's parameters, a mapping {name: array}
-        x         the input (N, ...), an array or a tuple of arrays
-        context   the Pass: random seed and measured statistics
+        p         the layer's parameters, a mapping {name: array} such as Parameters
+        x         an array, or a tuple of arrays, with the batch as first axis
+        context   a Pass: the seed of random numbers and measured statistics; by default there are none
 
         Raises TypeError if the class does not define this pass.
         """
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """Run the backward pass: (dx, dp), the derivatives of the loss with respect to x and to p.
+        """(dx, dp): the derivatives of the loss with respect to x and to the parameters p.
 
-        dy        the derivative of the loss with respect to y
-        cache     the second result of `forward`. A tuple also records the shapes of the forward pass, and
-                  then a dy of another shape than y raises ValueError (see shapes.py)
-        frozen    True: dp is None, and no weight-gradient kernel runs
-        need_dx   False: dx is None
+        dy         the derivative of the loss with respect to y
+        cache      the second result of `forward`. If it is a tuple, it also records the shapes of x and y:
+                   then a dy of another shape than y raises ValueError
+        frozen     True: dp is None, and no weight-gradient kernel runs
+        need_dx    False: dx is None
 
         dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means
         zero. dx is also None if x holds integers, such as labels. Raises TypeError if the class does not
@@ -165,14 +169,14 @@ class Layer:
         )
 
     def tangent_forward(self, tx, cache, tp=None):
-        """Run the tangent of the forward pass: (ty, tcache). ty is the change of y when x and p move.
+        """(ty, tcache): the tangent of y when x moves along tx and the parameters along tp.
 
-        tx      the direction in which x moves
-        cache   the second result of `forward`
-        tp      the direction in which the parameters move
+        tx       the tangent of x, in the shape of x; cache: the second result of `forward`
+        tp       the tangent of the parameters, a mapping {name: array}; None, the default: they do not move
+        tcache   what `tangent_backward` needs
 
-        tcache holds what `tangent_backward` needs. tx, tp and ty may be None, which means zero. The functions
-        `term` and `total` compute with such a None. Raises TypeError if the class does not define this pass.
+        tx, tp and ty may be None, which means zero. The functions `term` and `total` compute with such a
+        None. Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
@@ -180,17 +184,12 @@ class Layer:
         )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """Run the tangent of the backward pass: (tdx, tdp), the changes of dx and dp when x, p and dy move.
+        """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
 
-        dy              the derivative of the loss with respect to y
-        tdy             the direction in which dy moves
-        cache, tcache   the second results of `forward` and `tangent_forward`. x and p move along the tx and
-                        tp that `tangent_forward` got
-        frozen          True: tdp is None
-        need_dx         False: tdx is None
-
-        tdy, tdx and arrays in tdp or tcache may be None, which means zero. Raises TypeError if the class does
-        not define this pass.
+        dx and dp are the results of `backward` for dy, and cache is the second result of `forward`. tcache is
+        the second result of `tangent_forward` for tx and tp. tdy, tdx and arrays in tdp or tcache may be
+        None, which means zero. As in `backward`, frozen=True makes tdp None, and need_dx=False makes tdx
+        None. Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
@@ -198,27 +197,28 @@ class Layer:
         )
 
     def backward_keeping(self, dy, cache):
-        """Run a frozen backward pass: (dx, dys). dys is an argument for a later `tangent_backward`.
+        """(dx, dys): dx of the backward pass for dy and cache, and an argument for `tangent_backward`.
 
-        dy and cache are the arguments of `backward`. Give dys to `tangent_backward` in place of dy. By
-        default dys is dy. For a Sequential, dys also holds the derivatives between its layers, so that
+        No gradient of the parameters is computed. Give dys to `tangent_backward` in place of dy. By default
+        dys is dy. For a Sequential, dys also holds the derivatives between its layers, so that
         `tangent_backward` does not compute them again.
         """
-        return self.backward(dy, cache, frozen=True)[0], dy
+        dx, _ = self.backward(dy, cache, frozen=True)
+        return dx, dy
 
     def batch_statistics(self, cache):
-        """The mean and variance of the batch in one forward pass, read from its cache: {name: array}.
+        """{name: array}: the batch statistics of one forward pass, read from the cache of that pass.
 
-        Only BatchNorm returns statistics. A network returns a nested dict {layer name: {name: array}}. All
-        other layers return {}.
+        BatchNorm returns its mean and variance. A network returns a nested dict {layer name: {name: array}}.
+        All other layers return {}.
         """
         return {}
 
     def flops(self, shape):
         """The number of floating-point operations of one forward pass for one sample of `shape`.
 
-        A multiply-add counts as two operations. By default there is one operation for each entry of the
-        output.
+        `shape` has no batch axis. A multiply-add counts as two operations. By default there is one operation
+        for each entry of the output.
         """
         return entries(self.output_shape(shape))
 
@@ -229,9 +229,9 @@ class Layer:
 
     @property
     def has_tangents(self):
-        """True if this layer and all its children define the tangent passes.
+        """Whether this layer and all layers in it define the two tangent passes, True or False.
 
-        Second-order objectives, such as gradient penalties, need these passes.
+        Second-order objectives, such as gradient penalties, need them.
         """
         own = all(
             getattr(type(self), name) is not getattr(Layer, name)
@@ -240,7 +240,10 @@ class Layer:
         return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
-        """Make new Parameters with initial values. `rng` is a numpy Generator or a seed.
+        """New Parameters of this layer or network with initial values.
+
+        rng      a numpy Generator, or an integer as the seed of a new one; 0 by default
+        dtype    float32, the default, or float64
 
         The values are drawn in float64 and then rounded to dtype. So float32 and float64 start with the same
         values, up to rounding. Raises TypeError if dtype is not a floating-point type.
@@ -257,10 +260,10 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text of the arguments in the layer's repr, such as "3, slope=0.2".
+        """The text between the brackets of the repr, such as "3, slope=0.2".
 
-        First comes the value of each attribute in `shown`, then name=value for each attribute in `options`
-        that does not have its default value.
+        First comes the value of each attribute in `shown`, then name=value for each one in `options` that is
+        not the default.
         """
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():
@@ -272,11 +275,11 @@ class Layer:
         return f"{type(self).__name__}({self.arguments()})"
 
     def summary(self, shape, batch=1, dtype=np.float32):
-        """Make a Summary: a table for printing, with output shape, parameters, bytes and flops of each layer.
+        """A Summary: a printable table of the output shape, parameters, bytes and flops of each layer.
 
-        shape   the shape of one input, without the batch axis
-        batch   the number of samples for which bytes and flops are counted
-        dtype   the number format of the parameters and of all outputs
+        shape    the shape of one input, without the batch axis
+        batch    the number of samples for which bytes and flops are counted
+        dtype    the number format of the parameters and of all outputs, float32 by default
         """
         from .summary import Summary
 
@@ -288,12 +291,12 @@ class LinearMap(Layer):
 
     So dx = A' dy, ty = A tx and tdx = A' tdy, where A' is the transpose of A. A subclass defines
 
-    apply(x, context) -> (y, kept)     the product A x. kept is a value that the other two methods need; the
-                                       cache is (kept,)
-    transpose(dy, kept) -> dx          the product A' dy
-    apply_to_tangent(tx, kept) -> ty   the product A tx; by default the y of apply(tx, None). A subclass needs
-                                       its own method if `apply` makes A anew, as Dropout draws its mask, or
-                                       adds a constant to y, as Noise does
+    apply(x, context) -> (y, kept)        kept is the value that the other two methods need; the cache of the
+                                          forward pass is (kept,)
+    transpose(dy, kept) -> dx
+    apply_to_tangent(tx, kept) -> ty      by default the y of apply(tx, None). A subclass needs its own method
+                                          if `apply` makes A anew, as Dropout draws its mask, or adds a
+                                          constant to y, as Noise does
 
     several is True for a layer whose x is a tuple of arrays; then `apply` checks the arrays. Otherwise the
     forward pass raises TypeError if x is not an array of floats.
@@ -305,31 +308,36 @@ class LinearMap(Layer):
         raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, kept)")
 
     def apply_to_tangent(self, tx, kept):
-        return self.apply(tx, None)[0]
+        ty, _ = self.apply(tx, None)
+        return ty
 
     def forward(self, p, x, context=Pass()):
+        # (y, (kept,)) with y = A x. Raises TypeError if x must be an array of floats and is not.
         if not self.several:
             expect_floats(self, x)
         y, kept = self.apply(x, context)
         return y, (kept,)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
+        # dx = A' dy; cache is (kept,); there are no parameters, so dp is empty
         return self.transpose(dy, *cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
+        # ty = A tx
         return None if tx is None else self.apply_to_tangent(tx, *cache), None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # tdx = A' tdy: dx is linear in dy and does not depend on x
         return self.transpose(tdy, *cache) if need_dx and tdy is not None else None, None if frozen else {}
 
 
 def each_layer(layer, p, path=(), visited=None):
-    """Yield (layer, its parameters, its path) for all layers in a network, and last for the network itself.
+    """Yield (layer, its parameters, its path) for all layers inside `layer`, and last for `layer` itself.
 
-    layer     a network, or one layer
-    p         the Parameters of `layer`
-    path      the path of `layer`, a tuple of names; () for the whole network
-    visited   only for the recursion: ids of the layers that were already yielded
+    layer      a network, or one layer
+    p          the Parameters of `layer`
+    path       the path of `layer`, a tuple of names; (), the default, for the whole network
+    visited    ids of the layers that were already yielded, for the recursive calls; callers leave it out
 
     A layer object that is used twice is yielded once, with its first path. Children come before the layer
     that is made of them.
@@ -343,19 +351,19 @@ def each_layer(layer, p, path=(), visited=None):
 
 
 def total(*terms):
-    """The sum of all `terms` that are not None; None if all are None.
+    """The sum of the terms (arrays) that are not None; None if there is no such term.
 
-    A term is a tangent, an array. None stands for an array of zeros.
+    A term is a tangent. None means exactly zero.
     """
     terms = [term for term in terms if term is not None]
-    return sum(terms[1:], terms[0]) if terms else None
+    return sum(terms[1:], terms[0]) if terms else None  # starting at terms[0] saves the addition of 0
 
 
 def term(f, *arguments):
-    """The result f(*arguments), or None if one of the arguments is None.
+    """The value f(*arguments), or None if one of the arguments is None: one term of a sum of tangents.
 
-    None stands for a tangent that is exactly zero. f must be linear in such an argument, so that f is zero as
-    well.
+    None means a tangent that is exactly zero. f must be linear in every argument that may be None: then f is
+    zero if this argument is.
     """
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
@@ -363,34 +371,34 @@ def term(f, *arguments):
 def product_rule(f, a, b, ta, tb, *rest):
     """The tangent of f(a, b, *rest), if f is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
 
-    f      a function of arrays, such as a matrix product
-    a, b   two arrays;  ta, tb: their tangents. None means zero
-    rest   further arguments, which are constants
-
+    ta and tb are the tangents of a and b; the arguments `rest` are constants. A tangent of None means zero.
     The result is None if ta and tb are None.
     """
     return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
 
 
 def joined(tangents, shapes):
-    """Concatenate a list of tangents along the last axis. A tangent of None becomes zeros.
+    """The tangents, concatenated along the last axis. A tangent of None becomes zeros.
 
-    shapes   the shape of each tangent, for these zeros
+    tangents    a tuple of arrays or None
+    shapes      the shape of each tangent, for these zeros
 
-    If all tangents are None, the result is None.
+    The zeros have the dtype of the first array. If all tangents are None, the result is None.
     """
-    dtypes = [t.dtype for t in tangents if t is not None]
-    if not dtypes:
+    dtype = next((t.dtype for t in tangents if t is not None), None)
+    if dtype is None:
         return None
-    parts = [np.zeros(shape, dtypes[0]) if t is None else t for t, shape in zip(tangents, shapes)]
+    parts = [np.zeros(shape, dtype) if t is None else t for t, shape in zip(tangents, shapes)]
     return np.concatenate(parts, axis=-1)
 
 
 def expect_floats(layer, x):
-    """Raise TypeError unless x is a plain NumPy array of float32 or float64.
+    """Raise TypeError unless x is a plain NumPy array of float32 or float64. Returns nothing.
+
+    layer    the layer whose input x is, for the message
 
     The kernels compute with these two types only. An array of integers would round every constant of a layer
-    to an integer. A masked array is not a plain array. `layer` is named in the message.
+    to an integer. A subclass of arrays, such as a masked array, is not a plain array.
     """
     if dtype_of(x) not in (np.float32, np.float64):
         raise TypeError(
@@ -400,12 +408,12 @@ def expect_floats(layer, x):
 
 
 def expect(layer, condition, expected, got, advice=""):
-    """Raise a ValueError about the input x of a layer, unless `condition` is true.
+    """Raise ValueError "LAYER: expected x EXPECTED, got GOT; ADVICE" unless `condition` is true.
 
-    layer      the layer, which the message names
-    expected   the text after "expected x"
-    got        what was given: for an array or a tuple of arrays the message shows the shapes
-    advice     the end of the message; "": there is no advice
+    layer       the layer, whose repr begins the message
+    expected    the text EXPECTED
+    got         the value GOT: for an array or a tuple of arrays the message shows the shapes
+    advice      the text ADVICE; "", the default: there is none
     """
     if not condition:
         got = (
@@ -417,17 +425,17 @@ def expect(layer, condition, expected, got, advice=""):
 
 
 def expect_images(layer, x):
-    """Raise ValueError unless x is a batch of pictures (N, H, W, C) that `layer` accepts.
+    """Raise ValueError unless x has four axes (N, H, W, C) and `layer` accepts images (H, W, C).
 
-    `layer.output_shape` decides whether the layer accepts pictures (H, W, C).
+    The layer accepts them if its method output_shape((H, W, C)) raises no error. Returns nothing.
     """
     expect(layer, x.ndim == 4, "(N, H, W, C)", x)
     layer.output_shape(x.shape[1:])
 
 
 def shapes_in(shape):
-    """The flat list of all shapes in `shape`, which is one shape or a (nested) tuple of shapes."""
-    nested = [part for part in shape if isinstance(part, tuple)]
+    """The list of all shapes in `shape`, which is one shape or a (nested) tuple of shapes."""
+    nested = [part for part in shape if isinstance(part, tuple)]  # a single shape holds numbers, no tuples
     return [s for part in nested for s in shapes_in(part)] if nested else [shape]
 
 

@@ -31,19 +31,19 @@ from .initializers import fans, he
 class Bilinear(Layer):
     """The base class of Dense, Conv2d and ConvTranspose2d: y = x * W + b with a product `*` of the subclass.
 
-    inputs    the number of input channels
-    outputs   the number of output channels, and of entries of b
-    bias      False: there is no b
-    init      the initialiser of W; b starts as zeros
+    inputs     number of input channels
+    outputs    number of output channels and of entries of b; the attribute is `features`
+    bias       False: there is no b
+    init       the initialiser of W, `he` by default; b starts as zeros
 
     A subclass defines
 
-    weight_shape                   the shape of W
-    product(x, W, b=None)          x * W + b, or x * W if b is None
-    input_gradient(dy, W, shape)   dx, the derivative of the loss with respect to x; `shape` is the shape of x
-    weight_gradient(x, dy)         dW, the derivative of the loss with respect to W
-    check(x)                       raises ValueError if x has a wrong shape
-    transposed                     True if the last axis of W belongs to the input channels; False by default
+    weight_shape                    the shape of W
+    product(x, W, b=None)           x * W + b, or x * W if b is None
+    input_gradient(dy, W, shape)    dx; `shape` is the shape of x
+    weight_gradient(x, dy)          dW
+    check(x)                        raises ValueError if x has a wrong shape
+    transposed                      True if the last axis of W belongs to the input channels; False by default
 
     Raises TypeError if x is not an array of floats with the dtype of W, ValueError if x or W has a wrong
     shape.
@@ -64,16 +64,23 @@ class Bilinear(Layer):
         return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
 
     def initial_values(self, rng):
+        # {"W": array, "b": zeros}: W is drawn by the initialiser with the numpy Generator rng.
+        # fan_in: number of inputs of one output; fan_out: number of outputs of one input
         fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
-        return super().initial_values(rng) | {"W": W}
+        return super().initial_values(rng) | {"W": W}  # the base class gives zeros, here for b
 
     def flops(self, shape):
+        # The floating-point operations of the forward pass for one sample of `shape`, without batch axis.
+        # 2 (a multiply-add) for each entry of W at each position, and 1 for each addition of the bias
         out = self.output_shape(shape)
         places = shape if self.transposed else out  # W is applied once at each position of this image
         return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
     def forward(self, p, x, context=Pass(), **fused):
+        # (y, cache) with y = x * W + b and cache = (x, W), where p has the arrays W and b.
+        # context is not used. `fused` may hold slope: then y = f(x * W + b) with the LeakyReLU f of this
+        # slope. The class says which errors are raised.
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
@@ -91,43 +98,49 @@ class Bilinear(Layer):
         return self.product(x, W, p["b"] if self.bias else None, **fused), (x, W)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, **fused):
+        # (dx, dp) with dx = dy *' W, dW = x' * dy and db = sum dy, where cache = (x, W).
+        # frozen=True makes dp None, and need_dx=False makes dx None. `fused` may hold slope and gate: then dx
+        # is multiplied by the derivative of a LeakyReLU, the layer before, whose slope is `slope` and whose
+        # output is `gate`.
         x, W = cache
         dx = self.input_gradient(dy, W, x.shape, **fused) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
+        # (ty, (tx, tW)) with ty = tx * W + x * tW + tb. A tangent of None means zero.
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = product_rule(self.product, x, W, tx, tW)
+        ty = product_rule(self.product, x, W, tx, tW)  # ty = tx * W + x * tW
         if tp is not None and self.bias:
-            ty = ty + tp["b"]
+            ty = ty + tp["b"]  # + tb; ty is an array, because tp is given
         return ty, (tx, tW)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdx, tdp): the tangents of the results of `backward`, by the product rule.
         x, W = cache
         tx, tW = tcache
         tdx = product_rule(self.input_gradient, dy, W, tdy, tW, x.shape) if need_dx else None
         if frozen:
             return tdx, None
+        # tdx = tdy *' W + dy *' tW, tdW = tx' * dy + x' * tdy, tdb = sum tdy
         return tdx, self._gradients(product_rule(self.weight_gradient, x, dy, tx, tdy), tdy)
 
     def _gradients(self, dW, dy):
         """The gradient of the layer's parameters: {"W": dW, "b": db}, without "b" if the layer has no bias.
 
-        dW   the derivative of the loss with respect to W
-        dy   that with respect to the output. db is the sum of dy over all axes but the last
-
-        Tangents are possible too: dW or dy may be None, which means zero. Then the entry "W" or "b" is None.
+        dW is the derivative with respect to W, and dy the derivative with respect to the output. db is the
+        sum of dy over all axes but the last. Tangents are possible too: dW or dy may be None, which means
+        zero. Then the entry "W" or "b" is None.
         """
         rows = term(np.reshape, dy, (-1, self.features))
         return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
 
 class Dense(Bilinear):
-    """The layer y = x W + b, a matrix product          x (..., I)   W (I, O)   b (O,)   y (..., O)
+    """y = x W + b, a matrix product          x (..., I)   W (I, O)   b (O,)   y (..., O)
 
-    I is the number of inputs, O the number of outputs. Raises ValueError unless x has two axes or more and
-    the last one has the size I.
+    I is the number of inputs, O the number of outputs.
+    Raises ValueError unless x has two axes or more and the last one has the size I.
     """
 
     @property
@@ -135,13 +148,15 @@ class Dense(Bilinear):
         return self.inputs, self.features
 
     def _advice(self, shape):
-        """Advice for the error message about a sample of a wrong shape, a text.
+        """The advice, a text, for the error message about a sample of a wrong `shape` (no batch axis).
 
-        It is "add Flatten() before it" if the flattened sample of this `shape` would fit, otherwise "".
+        It is "add Flatten() before it" if the sample has several axes and as many entries as the layer has
+        inputs, otherwise "".
         """
         return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
 
     def check(self, x):
+        # Raise ValueError unless x has two axes or more, and the last one has the size `inputs`.
         fits = x.ndim >= 2 and x.shape[-1] == self.inputs
         expect(self, fits, f"(N, {self.inputs})", x, self._advice(x.shape[1:]))
 
@@ -151,9 +166,11 @@ class Dense(Bilinear):
         return *shape[:-1], self.features
 
     def product(self, x, W, b=None, slope=1.0):
+        # the leading axes of x become one axis of rows; slope=1 means no LeakyReLU
         return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
+        # dx = dy W', for each row; `shape` is that of x
         gate = None if gate is None else gate.reshape(-1, self.inputs)
         return kernels.matmul(dy.reshape(-1, self.features), W.T, None, slope, gate).reshape(shape)
 
@@ -162,14 +179,16 @@ class Dense(Bilinear):
 
 
 class _Window(Bilinear):
-    """The base class of Conv2d and ConvTranspose2d: it holds kernel, stride and padding, and checks them.
+    """The base class of Conv2d and ConvTranspose2d: it holds and checks kernel size, stride and padding.
 
-    kernel     size of the window
-    stride     number of pixels from one window to the next
-    padding    number of rows or columns of zeros on each border
+    kernel     kernel size: height and width of W
+    stride     number of pixels from one place of the kernel to the next, 1 by default
+    padding    number of rows or columns of zeros on each border, 0 by default
 
-    Each is an integer or a pair (vertical, horizontal). Raises ValueError unless kernel and stride are at
-    least 1 and padding is at least 0.
+    Each is an integer or a pair (vertical, horizontal), and is stored as a pair. inputs, outputs, bias and
+    init are those of Bilinear. A subclass defines _size(shape), the height and width of the output for an
+    input of the shape (H, W, C). Raises ValueError unless kernel and stride are at least 1 and padding is at
+    least 0.
     """
 
     options = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "bias": True}
@@ -197,13 +216,14 @@ class _Window(Bilinear):
 
 
 class Conv2d(_Window):
-    """The convolution y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] W[i,j,c,o] + b[o]
+    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] W[i,j,c,o] + b[o]
 
     x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
 
-    The kernel (KH, KW), the stride s and the padding p are integers or pairs (vertical, horizontal). x counts
-    as zero outside the image. I and O are the numbers of input and output channels. Raises ValueError if x
-    does not have I channels, or if the window is larger than the padded image.
+    Conv2d(I, O, kernel, stride, padding): the kernel size (KH, KW), the stride s and the padding p are
+    integers or pairs (vertical, horizontal). x counts as zero outside the image. I and O are the numbers of
+    input and output channels; WO is as HO, with the horizontal numbers. Raises ValueError if x does not have
+    I channels, or if the kernel is larger than the padded image.
     """
 
     @property
@@ -211,6 +231,7 @@ class Conv2d(_Window):
         return *self.kernel, self.inputs, self.features
 
     def _size(self, shape):
+        # The height and width of the output for an input of the shape (H, W, C). Raises ValueError.
         size = kernels.output_size(shape[:2], self.kernel, self.stride, self.padding)
         expect(self, min(size) > 0, f"at least {self.kernel} after padding", shape)
         return size
@@ -226,15 +247,15 @@ class Conv2d(_Window):
 
 
 class ConvTranspose2d(_Window):
-    """The transpose of a convolution: a layer that enlarges an image if s > 1 (Dumoulin and Visin 2016)
+    """The transpose of a convolution, which enlarges an image if s > 1 (Dumoulin and Visin 2016, ch. 4)
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
-    The kernel (KH, KW), the stride s, the padding p and output_padding are integers or pairs (vertical,
-    horizontal). The forward pass is the input gradient of the Conv2d from O to I channels with the same W
-    (the kernel is not flipped), plus b. This Conv2d maps s input sizes to one output size; output_padding
-    chooses among these s sizes the size of y. Raises ValueError if x does not have I channels or is too small
-    for the padding, or unless 0 <= output_padding < s.
+    The kernel size (KH, KW), the stride s, the padding p and output_padding are integers or pairs (vertical,
+    horizontal); WO is as HO, with the horizontal numbers. The forward pass is the input gradient of the
+    Conv2d from O to I channels with the same W (the kernel is not flipped), plus b. This Conv2d maps s input
+    sizes to one output size; output_padding chooses among these s sizes the size of y. Raises ValueError if x
+    does not have I channels or is too small for the padding, or unless 0 <= output_padding < s.
     """
 
     transposed = True
@@ -253,7 +274,8 @@ class ConvTranspose2d(_Window):
         return *self.kernel, self.features, self.inputs
 
     def _size(self, shape):
-        size = tuple(
+        # The height and width of the output for an input of the shape (H, W, C). Raises ValueError.
+        size = tuple(  # H and W are the n, one after the other; k is the kernel size
             (n - 1) * s - 2 * p + k + o
             for n, s, p, k, o in zip(shape, self.stride, self.padding, self.kernel, self.output_padding)
         )
@@ -262,7 +284,7 @@ class ConvTranspose2d(_Window):
 
     def check(self, x):
         super().check(x)
-        self.output_shape(x.shape[1:])
+        self.output_shape(x.shape[1:])  # raises ValueError for an image that is too small
 
     def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d_input_gradient(
@@ -273,11 +295,12 @@ class ConvTranspose2d(_Window):
         return kernels.conv2d(dy, W, self.stride, self.padding, None, slope, gate)
 
     def weight_gradient(self, x, dy):
+        # in the convolution that this layer transposes, dy is the input and x the derivative of the output
         return kernels.conv2d_weight_gradient(dy, x, self.kernel, self.stride, self.padding)
 
 
 class Reweighted(Layer):
-    """The base class of wrappers of a Dense, Conv2d or ConvTranspose2d that replace W by a function of W.
+    """The base class of wrappers of a Dense, Conv2d or ConvTranspose2d: they replace W by a function of W.
 
     A subclass, such as Spectral, defines this function and the four passes. The parameters are those of
     `layer`, the wrapped layer. Raises TypeError if `layer` is of another class.
@@ -303,8 +326,9 @@ class Reweighted(Layer):
         return self.layer.flops(shape)
 
     def _replaced(self, p, W):
-        """A dict of the wrapped layer's parameters: those of p, but with W as the entry "W".
+        """A dict {name: array} with the parameters p of the wrapped layer, but with W as the entry "W".
 
-        p is a mapping {name: array}. p and W are parameters, or tangents of parameters.
+        p is a mapping, which may hold more entries: these are left out. p and W may also be tangents of
+        parameters.
         """
         return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}

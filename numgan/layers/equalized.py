@@ -12,11 +12,11 @@ from .initializers import fans
 
 
 class Equalized(Reweighted):
-    """A wrapper of a Dense, Conv2d or ConvTranspose2d, which is computed with c W in place of its weight W.
+    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with c W in place of W.
 
-        c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
+    c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
 
-    `layer` is the wrapped layer. fan_in is the number of inputs of one output. An optimiser that normalises
+    fan_in is the number of inputs of one output; `gain` is sqrt(2) by default. An optimiser that normalises
     gradients, such as Adam, changes all weights by steps of one size. All W start as N(0, 1), so these steps
     have the same relative size in every layer. dW is c times the derivative with respect to c W, and the
     tangent of c W is c tW. The bias is not scaled. Raises TypeError if `layer` is of another class.
@@ -25,20 +25,18 @@ class Equalized(Reweighted):
     def __init__(self, layer, gain=2**0.5):
         super().__init__(layer)
         self.gain = gain
-        self.scale = gain / np.sqrt(fans(layer.weight_shape, layer.transposed)[0])
+        fan_in, _ = fans(layer.weight_shape, layer.transposed)
+        self.scale = gain / np.sqrt(fan_in)  # c
 
     def initial_values(self, rng):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """The product c W in the dtype of W, where c is the constant of this layer.
-
-        W is the weight, or a gradient or a tangent of the weight.
-        """
+        """c W, the scaled weight, in the dtype of W. W may also be a gradient or a tangent of W."""
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):
-        """The gradient with respect to W and b, from dp, the gradient of the wrapped layer.
+        """The gradient with respect to W and b, a dict, from dp, the gradient dict of the wrapped layer.
 
         The entry "W" of dp is the derivative with respect to c W, so it is multiplied by c. If dp or this
         entry is None, it stays None.

@@ -23,11 +23,12 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """What the kernels of one layer of a Sequential compute in addition: a neighbouring LeakyReLU or nothing.
+    """The plan of one layer of a Sequential: which LeakyReLU the layer's kernels compute in addition.
 
-    If the layer is a LeakyReLU itself, it says whether a neighbour computes this LeakyReLU. Only layers whose
-    class is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a
-    subclass never is, because the passes of a subclass may differ.
+    LeakyReLU means ReLU too. If the layer is a LeakyReLU itself, the plan says whether the kernel of a
+    neighbouring layer computes it. Only layers whose class is exactly Dense, Conv2d, ConvTranspose2d,
+    BatchNorm, LeakyReLU or ReLU are fused. A layer of a subclass never is, because the passes of a subclass
+    may differ.
     """
 
     forward: dict  # additional arguments of the layer's forward pass
@@ -37,24 +38,24 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """The additional arguments of the layer's backward pass, a dict; {} if there are none.
+        """A dict with the additional arguments of the layer's backward pass; {} if there are none.
 
-        below   the cache of the layer before this layer
+        below    the cache of the layer before this layer
 
-        "slope" is in the dict if this layer also computes the derivative of a LeakyReLU, "gate" only if
-        `gated`. If `gated`, the layer before is the LeakyReLU, and the first entry of its cache is its
-        output, the gate.
+        "slope" is in the dict if this layer also computes the derivative of a LeakyReLU. "gate", the output
+        of the LeakyReLU, is in it only if `gated` is True. Then the layer before is the LeakyReLU, and the
+        first entry of its cache is this output.
         """
         if self.slope is None:
             return {}
-        return {"slope": self.slope} | ({"gate": below[0]} if self.gated else {})
+        if not self.gated:
+            return {"slope": self.slope}
+        gate, *_ = below
+        return {"slope": self.slope, "gate": gate}
 
 
 def plan(layers):
-    """The plan for fusing the layers of a Sequential: a list with one Fused for each layer in `layers`.
-
-    A Fused says which LeakyReLU the kernels of this layer compute in addition.
-    """
+    """A list with one Fused for each layer in the list `layers`, which a Sequential runs in this order."""
     kinds = [type(layer) for layer in layers]
 
     def fused(i):  # whether layer i is a LeakyReLU that layer i - 1 computes
@@ -65,12 +66,13 @@ def plan(layers):
 
     steps = []
     for i, kind in enumerate(kinds):
-        forward = {"slope": layers[i + 1].slope} if fused(i + 1) else {}
+        forward = {"slope": layers[i + 1].slope} if fused(i + 1) else {}  # layer i computes layer i + 1 too
         if gates(i):
             steps.append(Fused(forward, layers[i - 1].slope, gated=True))
         elif kind is BatchNorm and fused(i + 1):
             steps.append(Fused(forward, layers[i + 1].slope))
         else:
+            # the derivative of LeakyReLU i is computed by BatchNorm i - 1 or by the product i + 1
             after = fused(i) and (kinds[i - 1] is BatchNorm or i + 1 < len(kinds) and gates(i + 1))
             steps.append(Fused(forward, before=fused(i), after=after))
     return steps

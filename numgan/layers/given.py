@@ -6,16 +6,16 @@ from .base import Layer, Pass, expect
 
 
 class Given(Layer):
-    """A network of x alone, x -> layer((x, y)), made of a layer of pairs (x, y) and a constant y.
+    """The network x -> layer((x, y)) with a constant y: D(. | y), for penalties on grad_x D(x | y)
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
-    layer   a layer whose input is a pair (x, y); Given has the parameters of this layer
-    y       an array (N, ...), such as labels (N,), with one row for each sample of x
+    layer    a layer whose input is a pair (x, y); Given has the parameters of this layer
+    y        an array (N, ...), such as labels (N,), with one row for each sample of x
 
-    It is for penalties on grad_x D(x | y). The passes treat x as the only input: dx is the derivative with
-    respect to x, and the tangent of y is zero. Raises ValueError if `layer` is not a layer, if y is not an
-    array with a batch axis, or if x and y differ in length.
+    The passes treat x as the only input: dx is the derivative with respect to x, and the tangent of y is
+    zero. Raises ValueError if `layer` is not a layer, if y is not an array with a batch axis, or if x and y
+    differ in length. Such an x is refused in the forward pass.
     """
 
     shown = ("layer",)
@@ -46,6 +46,7 @@ class Given(Layer):
         return self.layer.batch_statistics(cache)
 
     def forward(self, p, x, context=Pass()):
+        # The (output, cache) of the layer for (x, y). Raises ValueError if x and y differ in length.
         expect(
             self,
             len(x) == len(self.y),
@@ -57,15 +58,15 @@ class Given(Layer):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dxs, dp = self.layer.backward(dy, cache, frozen, need_dx)
-        return dxs[0] if need_dx else None, dp
+        return dxs[0] if need_dx else None, dp  # dxs = (dx, dy of the constant y) is None without need_dx
 
     def backward_keeping(self, dy, cache):
         (dx, _), dys = self.layer.backward_keeping(dy, cache)
         return dx, dys
 
     def tangent_forward(self, tx, cache, tp=None):
-        return self.layer.tangent_forward((tx, None), cache, tp)
+        return self.layer.tangent_forward((tx, None), cache, tp)  # None: y is a constant
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return tdxs[0] if need_dx and tdxs is not None else None, tdp
+        return tdxs[0] if need_dx and tdxs is not None else None, tdp  # tdxs = (tdx, the tangent for y)

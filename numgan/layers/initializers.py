@@ -12,13 +12,14 @@ import numpy as np
 
 
 def fans(shape, transposed=False):
-    """(fan_in, fan_out) of a weight of the shape (I, O) or (KH, KW, I, O), from I to O channels.
+    """(fan_in, fan_out), two ints, of a weight of `shape` (I, O) or (KH, KW, I, O), from I to O channels.
 
     fan_in       number of inputs of one output: I, or KH KW I
     fan_out      number of outputs of one input: O, or KH KW O
-    transposed   True: the weight has the shape (KH, KW, O, I), as in a transposed convolution
+    transposed   True: the weight has the shape (KH, KW, O, I), as in a transposed convolution; False by
+                 default
     """
-    taps = int(np.prod(shape[:-2]))
+    taps = int(np.prod(shape[:-2]))  # KH KW, the positions of the kernel; 1 for the shape (I, O)
     fan_in = taps * shape[-2]
     fan_out = taps * shape[-1]
     return (fan_out, fan_in) if transposed else (fan_in, fan_out)
@@ -26,9 +27,9 @@ def fans(shape, transposed=False):
 
 @dataclass(frozen=True)
 class normal:
-    """Initialiser: draws a weight from N(mean, std^2).
+    """Initialiser: every entry is drawn from the normal distribution with this `mean` and `std`.
 
-    DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4).
+    normal(std=0.02, mean=0) are the defaults: DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4).
     """
 
     std: float = 0.02
@@ -40,7 +41,7 @@ class normal:
 
 @dataclass(frozen=True)
 class uniform:
-    """Initialiser: draws every entry of a weight uniformly from -limit to limit."""
+    """Initialiser: every entry is drawn uniformly from -limit to limit."""
 
     limit: float
 
@@ -50,7 +51,7 @@ class uniform:
 
 @dataclass(frozen=True)
 class constant:
-    """Initialiser: gives every entry of a weight the same `value`."""
+    """Initialiser: the same `value` in every entry."""
 
     value: float
 
@@ -59,19 +60,20 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """Initialiser: normal with mean 0 and variance 2 / fan_in (He et al. 2015, eq. 10).
+    """Initialiser: a float64 array of `shape`, normal, with mean 0 and variance 2 / fan_in.
 
-    This keeps the variance of the activations through ReLU layers. It returns a float64 array of `shape`,
-    drawn with the numpy Generator rng. fan_in is the number of inputs of one output. fan_out is not used.
+    rng is a numpy Generator, and fan_in the number of inputs of one output of the layer; a fan_in of 0 counts
+    as 1. fan_out is not used (He et al. 2015, eq. 10). This variance keeps the variance of the activations
+    through ReLU layers.
     """
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16).
+    """Initialiser: a float64 array of `shape`, uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)).
 
-    It returns a float64 array of `shape`, drawn with the numpy Generator rng. fan_in is the number of inputs
-    of one output, fan_out that of outputs of one input.
+    rng is a numpy Generator, fan_in the number of inputs of one output of the layer, and fan_out the number
+    of outputs of one input. If both are 0, a = sqrt(6) (Glorot and Bengio 2010, eq. 16).
     """
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
@@ -79,7 +81,9 @@ def glorot(rng, shape, fan_in, fan_out):
 
 @dataclass(frozen=True)
 class orthogonal:
-    """Initialiser: `gain` times a random matrix with orthonormal rows or columns (Saxe et al. 2014).
+    """Initialiser: `gain` (1 by default) times a random matrix with orthonormal rows or columns.
+
+    It is that of Saxe et al. 2014, for weights of any shape.
 
     For the matrix, the last axis of the weight gives the columns, and all other axes together give the rows.
     If there are more columns than rows, the rows are orthonormal; otherwise the columns are.
@@ -88,8 +92,9 @@ class orthogonal:
     gain: float = 1.0
 
     def __call__(self, rng, shape, fan_in, fan_out):
+        # A float64 array of `shape`, drawn with the numpy Generator rng; fan_in and fan_out are not used.
         rows = int(np.prod(shape[:-1]))
         columns = shape[-1]
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
-        q *= np.sign(np.diag(r))  # makes the distribution uniform over rotations
+        q *= np.sign(np.diag(r))  # q r is unique with a positive diagonal of r; then q is uniform
         return self.gain * (q if rows >= columns else q.T).reshape(shape)

@@ -14,9 +14,9 @@ from .initializers import normal
 
 
 class MinibatchStd(Layer):
-    """A layer that appends a channel s to x: y = (x, s). s measures the variety of the samples in a group.
+    """y = (x, s): appends a channel with the mean standard deviation s of the samples in a group.
 
-        s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
+    s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
 
     j runs over all entries of a sample. var_j is the variance of entry j over the samples of the group. So
     each group has one number s, and s is the last channel at all positions of all samples of the group
@@ -35,19 +35,23 @@ class MinibatchStd(Layer):
         return *shape[:-1], shape[-1] + 1
 
     def _groups(self, x):
-        """Reshape x (N, ...) to (number of groups, samples in a group, entries of a sample)."""
+        """x (N, ...) reshaped to (number of groups, samples in a group, entries of a sample).
+
+        Without a group size all N samples are one group.
+        """
         return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
 
     def _appended(self, x, s):
-        """Append the numbers s as a channel to x: (N, ..., C) becomes (N, ..., C + 1).
+        """y = (x, s) from x (N, ..., C) and s (number of groups,).
 
-        s has the shape (number of groups,). Every position of a sample gets the number of the sample's group.
+        Every position of a sample gets the number s of the sample's group as one more channel.
         """
+        # one number for each sample, in an array (N, 1, ..., 1)
         column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative of the loss with respect to s, the appended number of each group: (groups, 1, 1).
+        """The derivative with respect to s, as an array (number of groups, 1, 1).
 
         d is dy (N, ..., C + 1) or its tangent. For each group, the result is the sum of d over all copies of
         s in y.
@@ -55,6 +59,7 @@ class MinibatchStd(Layer):
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 
     def forward(self, p, x, context=Pass()):
+        # (y, cache) with y = (x, s) and cache = (x - mean, std, shape of x); the first two as groups.
         expect_floats(self, x)
         expect(
             self,
@@ -65,45 +70,50 @@ class MinibatchStd(Layer):
         )
         g = self._groups(x)
         centred = g - g.mean(axis=1, keepdims=True)
+        # std_j = sqrt(var_j + eps); s is the mean of std_j over the entries j
         std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self.eps)
         return self._appended(x, std.mean(axis=(1, 2))), (centred, std, x.shape)
 
     @staticmethod
-    def _per_entry(d, std):
-        """The quotient d / (n std), where n is the number of entries in a group of samples.
+    def _over_n_std(d, std):
+        """d / (n std), where n is the number of entries in a group: samples times entries of a sample.
 
-        d     (groups, samples in a group, entries of a sample)
-        std   (groups, 1, entries of a sample), the standard deviations of the entries
-
-        With d = x - mean, the result is the derivative of s with respect to x. The tangent pass uses the same
-        division.
+        d is (groups, samples, entries) and std (groups, 1, entries). With d = x - mean, the result is the
+        derivative of s with respect to x. The tangent pass uses the same division.
         """
         n = d[0].size if len(d) else 1
         return d / (std * n)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
+        # (dx, {}): dx is the part of dy for x, plus the derivative through s.
         centred, std, shape = cache
         dx = None
         if need_dx:
-            dx = dy[..., :-1] + (self._sums(dy) * self._per_entry(centred, std)).reshape(shape)
+            # dx = dy + sums(dy) * slope, slope = ds/dx = centred / (n std); the last channel of dy is ds
+            dx = dy[..., :-1] + (self._sums(dy) * self._over_n_std(centred, std)).reshape(shape)
         return dx, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
+        # (ty, tcache): the tangents of y = (x, s), and of x - mean and std, when x moves along tx.
         centred, std, _ = cache
         if tx is None:
             return None, None
         tcentred = self._groups(tx) - self._groups(tx).mean(axis=1, keepdims=True)
+        # std^2 = mean(centred^2) + eps, so std tstd = mean(centred tcentred)
         tstd = (centred * tcentred).mean(axis=1, keepdims=True) / std
         return self._appended(tx, tstd.mean(axis=(1, 2))), (tcentred, tstd)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdx, {}): the tangent of the dx that `backward` returns. A tangent of None means zero.
         centred, std, shape = cache
+        # dx = dy + sums(dy) * slope with slope = centred / (n std); now its tangent, by the product rule
         tdx = None
         if need_dx and tdy is not None:
-            tdx = self.backward(tdy, cache, frozen=True)[0]
-        if need_dx and tcache is not None:  # the tangent of the quotient centred / std
+            tdx, _ = self.backward(tdy, cache, frozen=True)  # tdy + sums(tdy) * slope
+        if need_dx and tcache is not None:
             tcentred, tstd = tcache
-            tslope = self._per_entry(tcentred - centred * tstd / std, std)
+            # tslope = (tcentred - centred tstd / std) / (n std)
+            tslope = self._over_n_std(tcentred - centred * tstd / std, std)
             tdx = total(tdx, (self._sums(dy) * tslope).reshape(shape))
         return tdx, None if frozen else {}
 
@@ -112,14 +122,14 @@ class MinibatchStd(Layer):
 
 
 def _differences(column):
-    """The matrix (N, N) of all differences M_n - M_m between the entries of the vector `column`, M (N,)."""
+    """The matrix (N, N) with the entry M_n - M_m in row n and column m, from the array `column`, M (N,)."""
     return column[:, None] - column
 
 
 class MinibatchDiscrimination(Layer):
-    """A layer that appends B features o to x: y = (x, o). o_nb says how near sample n is to other samples.
+    """y = (x, o): appends B features o_nb that measure how close sample n is to the others of its batch.
 
-        M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
+    M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
 
     x (N, A)   T (A, B C)   M (N, B C), for each sample B vectors of C numbers   o (N, B)   y (N, A + B)
 
@@ -151,7 +161,7 @@ class MinibatchDiscrimination(Layer):
         return 2 * self.inputs * self.features * self.columns
 
     def _columns(self, M):
-        """Rearrange M (N, B C) to (B, C, N): the last axis holds the numbers of all N samples side by side.
+        """M (N, B C) as an array (B, C, N), whose last axis holds the numbers of all samples side by side.
 
         So the N x N differences of one column fit into the cache of a CPU core.
         """
@@ -160,12 +170,12 @@ class MinibatchDiscrimination(Layer):
     def _weighted(self, near, dy):
         """The array Q (B, N, N) with Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
 
-        near_bnm = exp(-sum_c |M_nbc - M_mbc|) says how near samples n and m are. do, the derivative with
-        respect to the features o, is the last B columns of dy. near_bnm is a term of o_nb and of o_mb, so the
-        derivatives with respect to o_nb and o_mb are added.
+        near_bnm = exp(-sum_c |M_nbc - M_mbc|), and do, the derivative with respect to o, is the last B
+        columns of dy. near_bnm is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and
+        o_mb are added.
         """
-        do = dy[:, self.inputs :].T
-        return near * (do[:, :, None] + do[:, None])
+        do = dy[:, self.inputs :].T  # (B, N)
+        return near * (do[:, :, None] + do[:, None])  # (B, N, 1) + (B, 1, N)
 
     def _gather(self, Q, M):
         """The derivative dM (N, B C) from Q (B, N, N) and M (B, C, N).
@@ -175,11 +185,14 @@ class MinibatchDiscrimination(Layer):
         Q is a result of `_weighted`, M is the result of `_columns`.
         """
         dM = np.empty_like(M)
-        for b, c in np.ndindex(self.features, self.columns):
+        for b, c in np.ndindex(self.features, self.columns):  # einsum: the sum over m of each row n
             dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_differences(M[b, c])))
         return np.ascontiguousarray(dM.reshape(self.features * self.columns, M.shape[2]).T)
 
     def forward(self, p, x, context=Pass()):
+        # (y, cache) with y = (x, o) (N, A + B) and cache = (x, T, M, near).
+        # M (B, C, N) is the result of `_columns`, and near (B, N, N) holds exp(-sum_c |M_nbc - M_mbc|), with
+        # 0 for m = n.
         expect_floats(self, x)
         expect(
             self,
@@ -192,26 +205,30 @@ class MinibatchDiscrimination(Layer):
         M = self._columns(kernels.matmul(x, T))
         kink(lambda: M[..., :, None] > M[..., None, :])
         near = np.empty((self.features, len(x), len(x)), M.dtype)
-        for b in range(self.features):
+        for b in range(self.features):  # near_bnm = exp(-sum_c |M_nbc - M_mbc|)
             near[b] = np.exp(-sum(np.abs(_differences(column)) for column in M[b]))
             np.fill_diagonal(near[b], 0)  # m != n; subtracting 1 instead would round away small terms
-        return np.concatenate([x, near.sum(axis=2).T], axis=1), (x, T, M, near)
+        return np.concatenate([x, near.sum(axis=2).T], axis=1), (x, T, M, near)  # o_nb = sum_m near_bnm
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
+        # (dx, {"T": dT}) from dy (N, A + B), whose first A columns belong to x and whose last B to o.
         x, T, M, near = cache
         dM = self._gather(self._weighted(near, dy), M)
+        # M = x T, so dx = dy for the copied part + dM T', and dT = x' dM
         dx = dy[:, : self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
         return dx, None if frozen else {"T": kernels.dense_weight_gradient(x, dM)}
 
     def tangent_forward(self, tx, cache, tp=None):
+        # (ty, (tx, tT, tnear)): the tangents of y, and of near, when x and T move along tx and tT.
         x, T, M, near = cache
         tT = None if tp is None else tp["T"]
-        tM = product_rule(kernels.matmul, x, T, tx, tT)
+        tM = product_rule(kernels.matmul, x, T, tx, tT)  # tM = tx T + x tT
         if tM is None:
             return None, (None, None, None)
         tM = self._columns(tM)
         tnear = np.empty_like(near)
         for b in range(self.features):
+            # tnear_bnm = -near_bnm sum_c sign(M_nbc - M_mbc) (tM_nbc - tM_mbc)
             tnear[b] = -near[b] * sum(
                 np.sign(_differences(column)) * _differences(tcolumn)
                 for column, tcolumn in zip(M[b], tM[b], strict=True)
@@ -220,17 +237,19 @@ class MinibatchDiscrimination(Layer):
         return joined((tx, to), (x.shape, to.shape)), (tx, tT, tnear)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdx, {"T": tdT}): the tangents of the results of `backward`, by the product rule.
         x, T, M, near = cache
         tx, tT, tnear = tcache
         tdx = tdp = None
         dM = self._gather(self._weighted(near, dy), M)
+        # the signs in `_gather` are constant, so tdM is `_gather` of the tangent of `_weighted`
         tdM = term(self._gather, product_rule(self._weighted, near, dy, tnear, tdy), M)
-        if need_dx:
+        if need_dx:  # tdx = tdy + tdM T' + dM tT'
             tdx = total(
                 None if tdy is None else tdy[:, : self.inputs],
                 term(kernels.matmul, tdM, T.T),
                 term(kernels.matmul, dM, term(np.transpose, tT)),
             )
-        if not frozen:
+        if not frozen:  # tdT = tx' dM + x' tdM
             tdp = {"T": product_rule(kernels.dense_weight_gradient, x, dM, tx, tdM)}
         return tdx, tdp

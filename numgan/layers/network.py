@@ -15,15 +15,17 @@ from .shapes import shape_of
 
 
 class Network(Layer):
-    """The base class of all networks: a network is a layer made of other layers, `children` {name: layer}.
+    """The base class of all networks: a layer made of other layers, its children, {name: layer}.
 
-    Network(a, b, ...) names the children "0", "1", ... Raises TypeError if a child is not a layer.
+    Network(a, b, ...) names the children "0", "1", ... The attribute `children` is this dict. Raises
+    TypeError if a child is not a layer.
     """
 
     def __init__(self, *layers):
         self._set({str(i): layer for i, layer in enumerate(layers)})
 
     def _set(self, children):
+        """Set the attribute `children` to this dict {name: layer}. Raises TypeError if one is not a layer."""
         for name, child in children.items():
             if not isinstance(child, Layer):
                 raise TypeError(
@@ -32,25 +34,22 @@ class Network(Layer):
         self.children = children
 
     def _enter(self, name, p, x, context, **fused):
-        """Run the forward pass of the child `name` of this network: (y, cache).
+        """(y, cache): run the forward pass of the child `name`, with this child's parameters and context.
 
-        p, context   the Parameters and the context of the network; the child gets its own part of both
-        x            the input of the child
-        fused        additional arguments of the pass (see fusing.py)
+        p and context are those of the network, x is the input of the child. `fused` are additional keyword
+        arguments of the child's pass, such as slope (see fusing.py).
         """
         return self.children[name].forward(p.child(name), x, context.child(name), **fused)
 
     def _enter_tangent(self, name, tx, cache, tp):
-        """Run the tangent_forward pass of the child `name` of this network: (ty, tcache).
+        """(ty, tcache): run the tangent_forward pass of the child `name`.
 
-        tx      the direction in which the child's input moves
-        cache   the cache of the child's forward pass
-        tp      the tangent of the network's parameters; None means zero
+        tx and cache are those of the child. tp is the tangent of the network's parameters; None means zero.
         """
         return self.children[name].tangent_forward(tx, cache, None if tp is None else tp.child(name))
 
     def parts(self, shape):
-        """Yield (name, child, input shape of the child) for each child of the network.
+        """Yield (name, child, input shape of the child) for each child, a layer of this network.
 
         `shape` is the input shape of the network. By default each child gets the network's input. No shape
         has the batch axis.
@@ -62,16 +61,15 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """Gather the gradients of the children into one gradient of this network, a Gradient; None if frozen.
+        """The Gradient of this network, in the form of its parameters; None if `frozen` is True.
 
         parts    pairs (name, gradient) of the children; a gradient of None means zero
-        dy       an array or a tuple of arrays; the first array gives the dtype of the gradient
-        frozen   True: no gradient is needed
+        dy       the derivative with respect to the output: its first array gives the dtype of the gradient
         """
         return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
     def batch_statistics(self, cache):
-        # The cache of a network begins with the caches of its children.
+        # The nested dict of `Layer.batch_statistics`; the cache begins with the caches of the children.
         found = {
             name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)
         }
@@ -83,7 +81,7 @@ class Network(Layer):
 
 
 class Sequential(Network):
-    """A network y = f_k(... f_1(x)): the layers f_1, ..., f_k in turn. Sequential() is the identity.
+    """y = f_k(... f_1(x)): the layers f_1, ..., f_k, one after another. Sequential() is the identity.
 
     `net[i]` is a layer. `net[:i]` and `net[i:]` are networks of some of these layers. Their layers keep the
     names that they have in `net`, so both use the parameters of `net`.
@@ -96,19 +94,22 @@ class Sequential(Network):
     _planned = None, None
 
     def _plan(self):
-        """The list with one Fused for each layer: it says which layers are fused (see fusing.py).
+        """A list with one `Fused` for each layer: which layers are fused (see fusing.py).
 
-        The list is stored in this object. It is made again after a layer was replaced.
+        The list is stored in this object. It is made again after a layer of the network was replaced.
         """
         layers = list(self.children.values())
-        if layers != self._planned[0]:
-            self._planned = layers, plan(layers)
-        return self._planned[1]
+        planned_layers, steps = self._planned
+        if layers != planned_layers:
+            steps = plan(layers)
+            self._planned = layers, steps
+        return steps
 
     def __len__(self):
         return len(self.children)
 
     def __getitem__(self, place):
+        """The layer at the index `place`, or for a slice a Sequential of these layers with their names."""
         if not isinstance(place, slice):
             return list(self.children.values())[place]
         part = type(self)()
@@ -126,10 +127,11 @@ class Sequential(Network):
         return shape
 
     def forward(self, p, x, context=Pass()):
+        # (y, cache): each layer gets the output of the one before it; cache is the tuple of their caches.
         caches = []
         steps = [UNFUSED] * len(self) if unfused() else self._plan()
         for name, step in zip(self.children, steps):
-            if step.before:
+            if step.before:  # a LeakyReLU that the layer before it has computed
                 kink(lambda: x > 0)
                 cache = (x,)  # a fused LeakyReLU: x is already its output
             else:
@@ -138,11 +140,11 @@ class Sequential(Network):
         return x, tuple(caches)
 
     def _downwards(self, need_dx):
-        """Yield (index, name, layer, whether its dx is needed) for all layers, from the last to the first.
+        """Yield (index, name, layer, whether its dx is needed: bool) from the last layer to the first.
 
-        need_dx   False: the dx of the network is not needed. Then the loop ends after the first layer that
-                  has parameters, and the dx of this layer is not needed. Nothing is yielded if no layer has
-                  parameters
+        need_dx   whether the dx of the network is needed. If False, the loop ends at the first layer of the
+                  network that has parameters, and the dx of this layer is not needed. Nothing is yielded if
+                  no layer has parameters
         """
         layers = list(self.children.items())
         trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]
@@ -151,12 +153,10 @@ class Sequential(Network):
             yield i, *layers[i], need_dx or i > first
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """Run the backward pass by the chain rule: (dx, dp). A layer's dx is the dy of the layer before.
+        """(dx, dp) by the chain rule: the dx of each layer is the dy of the layer before it.
 
-        dy        the derivative of the loss with respect to the output
-        cache     the second result of `forward`
-        frozen    True: dp is None
-        need_dx   False: dx is None
+        dx is the derivative of the loss with respect to x, and dp the Gradient of all parameters. cache is
+        the second result of `forward`. frozen=True makes dp None, and need_dx=False makes dx None.
         """
         parts, like = [], dy
         steps = self._plan()
@@ -167,6 +167,7 @@ class Sequential(Network):
         return dy if need_dx else None, self._gradient(parts, like, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
+        # (ty, tcache): each layer gets the ty of the one before it; tcache is the tuple of their tcaches.
         tcaches = []
         for name, part in zip(self.children, cache):
             tx, tcache = self._enter_tangent(name, tx, part, tp)
@@ -174,24 +175,28 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """Run a frozen backward pass: (dx, dys). dys is a KeptBackward: the derivatives between layers.
+        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between layers.
 
-        dy and cache are the arguments of `backward`. Give dys to `tangent_backward` in place of dy. Then that
-        pass does not compute these derivatives again.
+        A frozen pass computes no weight gradient. dy is the derivative with respect to the output, and cache
+        the second result of `forward`. Give dys to `tangent_backward` in place of dy. Then that pass does not
+        compute these derivatives again.
         """
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
-            dys.append(child.backward(dys[-1], part, frozen=True)[0])
+            dx, _ = child.backward(dys[-1], part, frozen=True)
+            dys.append(dx)
         return dys[-1], KeptBackward(reversed(dys))
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdx, tdp): from the last layer to the first, with the dy and tdy of each layer.
+        # kept: the dx of every layer, if `backward_keeping` has computed them; its last entry is dy
         kept = dy if isinstance(dy, KeptBackward) else None
         dy = dy if kept is None else kept[-1]
         parts, like = [], dy
         for i, name, layer, need in self._downwards(need_dx):
             tdy, tdp = layer.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need)
             parts.append((name, tdp))
-            if i and need:
+            if i and need:  # the dx of layer i is the dy of the layer before it
                 dy = kept[i] if kept else layer.backward(dy, cache[i], frozen=True)[0]
         return tdy if need_dx else None, self._gradient(parts, like, frozen)
 
@@ -199,20 +204,20 @@ class Sequential(Network):
 class KeptBackward(tuple):
     """A tuple of all derivatives that one backward pass through a Sequential of k layers computes.
 
-    Entry i, for i = 0..k-1, is the derivative of the loss with respect to the input of layer i, so entry 0 is
-    the dx of the network. Entry k is the dy of the network.
+    Entry i, for i = 0..k-1, is the dx of layer i, so entry 0 is the dx of the network. Entry k is the dy of
+    the network.
     """
 
     @property
     def shape(self):
-        """The shape of the dy of the network, which is the last entry of this tuple."""
+        """The shape of the network's dy, the last entry; a tuple of shapes if dy is a tuple of arrays."""
         return shape_of(self[-1])
 
 
 def _first_array(arrays):
     """The first array in `arrays`, which is an array, None, or a (nested) tuple of arrays and None.
 
-    The result is None if there is no array.
+    The result is None if there is no array. Its dtype becomes the dtype of a network's gradient.
     """
     if not isinstance(arrays, tuple):
         return arrays
@@ -220,13 +225,13 @@ def _first_array(arrays):
 
 
 def _unzipped(pairs):
-    """Convert pairs (a_1, b_1), (a_2, b_2), ... to two tuples (a_1, a_2, ...) and (b_1, b_2, ...)."""
+    """The tuples (a_1, a_2, ...) and (b_1, b_2, ...), a pair, from pairs (a_1, b_1), (a_2, b_2), ..."""
     pairs = list(pairs)
     return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
 
 class Parallel(Network):
-    """A network (x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, as image and label.
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
 
     The input, the output and their derivatives are tuples of k arrays. Raises ValueError unless x is a tuple
     of k arrays.
@@ -240,20 +245,17 @@ class Parallel(Network):
         return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
 
     def forward(self, p, x, context=Pass()):
-        expect(
-            self,
-            isinstance(x, tuple) and len(x) == len(self.children),
-            f"a tuple of {len(self.children)} arrays",
-            x,
-        )
+        # ((y_1, ..., y_k), caches), both tuples. Raises ValueError unless x is a tuple of k arrays.
+        fits = isinstance(x, tuple) and len(x) == len(self.children)
+        expect(self, fits, f"a tuple of {len(self.children)} arrays", x)
         return _unzipped(self._enter(name, p, part, context) for name, part in zip(self.children, x))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """Run the backward pass of every child: (dxs, dp). dxs is the tuple of derivatives for x_1, ..., x_k.
+        """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
 
-        dy is a tuple with one derivative for each output. It is None for an output that the loss does not
-        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero. cache is
-        the second result of `forward`. frozen=True makes dp None, and need_dx=False makes dxs None.
+        dy is a tuple with one derivative for each output. If the loss does not use an output, its derivative
+        is None. Then the layer of this output runs no backward pass: its dx is None, its weight gradient is
+        zero. frozen=True makes dp None, and need_dx=False makes dxs None.
         """
         dxs, dps = _unzipped(
             (None, None) if d is None else child.backward(d, part, frozen, need_dx)
@@ -262,12 +264,14 @@ class Parallel(Network):
         return dxs if need_dx else None, self._gradient(zip(self.children, dps), dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
-        tx = (None,) * len(self.children) if tx is None else tx
+        # (tys, tcaches), a tuple of k results each. tx is a tuple of k arrays or None, or None.
+        tx = (None,) * len(self.children) if tx is None else tx  # None: every tangent is zero
         return _unzipped(
             self._enter_tangent(name, t, part, tp) for name, t, part in zip(self.children, tx, cache)
         )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdxs, tdp). dy and tdy are tuples; a layer whose dy is None runs no pass, and its tdx is None.
         tdy = (None,) * len(self.children) if tdy is None else tdy
         tdxs, tdps = _unzipped(
             (None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
@@ -277,7 +281,7 @@ class Parallel(Network):
 
 
 class Residual(Parallel):
-    """A network y = f(x) + s(x): the layer f is `body`, the layer s is `shortcut` (He et al. 2016, eq. 1)
+    """y = f(x) + s(x): the layer f is `body`, s is `shortcut` (He et al. 2016, eq. 1)
 
     shortcut = None means the identity. x has any shape; f(x), s(x) and y have one shape. The passes are those
     of Parallel(f, s) on (x, x), followed by a sum. Raises ValueError if f(x) and s(x) differ in shape.
@@ -298,13 +302,15 @@ class Residual(Parallel):
         return super().flops(shape) + entries(self.output_shape(shape))
 
     def forward(self, p, x, context=Pass()):
+        # (f(x) + s(x), cache). Raises ValueError if f(x) and s(x) differ in shape.
         ys, cache = super().forward(p, (x, x), context)
-        expect(self, ys[0].shape == ys[1].shape, "that body and shortcut map to one shape", ys)
-        return ys[0] + ys[1], cache
+        body, shortcut = ys
+        expect(self, body.shape == shortcut.shape, "that body and shortcut map to one shape", ys)
+        return body + shortcut, cache
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dxs, dp = super().backward((dy, dy), cache, frozen, need_dx)
-        return total(*dxs) if need_dx else None, dp
+        return total(*dxs) if need_dx else None, dp  # both layers got the same x: their dx are added
 
     def tangent_forward(self, tx, cache, tp=None):
         tys, tcache = super().tangent_forward((tx, tx), cache, tp)
@@ -316,24 +322,21 @@ class Residual(Parallel):
 
 
 class Skip(Network):
-    """A network y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015)
+    """y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015, figure 1)
 
     x (..., C)   f(x) (..., F)   y (..., C + F)   f is the layer `body`
 
-    (Figure 1 of the paper.) Raises ValueError if x and f(x) differ in an axis other than the last.
+    Raises ValueError if x and f(x) differ in an axis other than the last.
     """
 
     def __init__(self, body):
         self._set({"body": body})
 
     def output_shape(self, shape):
+        # The shape (..., C + F) for the `shape` (..., C). Raises ValueError if f changes another size.
         inner = self.children["body"].output_shape(shape)
-        expect(
-            self,
-            inner[:-1] == shape[:-1],
-            "that the body keeps all sizes but the last",
-            f"{shape} -> {inner}",
-        )
+        fits = inner[:-1] == shape[:-1]
+        expect(self, fits, "that the body keeps all sizes but the last", f"{shape} -> {inner}")
         return *shape[:-1], shape[-1] + inner[-1]
 
     def forward(self, p, x, context=Pass()):
@@ -343,14 +346,15 @@ class Skip(Network):
 
     @staticmethod
     def _split(dy, shape):
-        """Split dy along its last axis: (dy for the channels of x, dy for the channels of f(x)).
+        """Split dy (..., C + F) along its last axis: (part for the channels of x, part for those of f(x)).
 
-        `shape` is the shape of x.
+        `shape` is the shape of x, whose last number is C. dy may also be a tangent.
         """
         channels = shape[-1]
         return dy[..., :channels], np.ascontiguousarray(dy[..., channels:])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
+        # (dx, dp), where dx is the part of dy for x plus the dx of f for the part of dy for f(x).
         part, shape, _ = cache
         beside, inner = self._split(dy, shape)
         dx, dp = self.children["body"].backward(inner, part, frozen, need_dx)
@@ -363,6 +367,7 @@ class Skip(Network):
         return joined((tx, ty), shapes), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # (tdx, tdp), where tdx is the part of tdy for x plus the tdx of f.
         part, shape, _ = cache
         _, inner = self._split(dy, shape)
         tbeside, tinner = (None, None) if tdy is None else self._split(tdy, shape)
@@ -372,7 +377,7 @@ class Skip(Network):
 
 
 class Condition(Network):
-    """A network (h, c) -> (f(concat(h, c)), c): the layer f gets the condition c as an additional input.
+    """(h, c) -> (f(concat(h, c)), c): the layer f gets the condition c as an additional input
 
     h (N, ..., H)   c (N, C)   concat(h, c) (N, ..., H + C): every position of h gets the same c
 
@@ -388,16 +393,13 @@ class Condition(Network):
         yield "layer", self.children["layer"], (*h[:-1], h[-1] + c[-1])
 
     def output_shape(self, shapes):
-        ((_, layer, both),) = self.parts(shapes)
+        ((_, layer, both),) = self.parts(shapes)  # both: the shape of concat(h, c)
         return layer.output_shape(both), shapes[1]
 
     def forward(self, p, x, context=Pass()):
-        expect(
-            self,
-            isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]),
-            "a tuple h (N, ..., H), c (N, C)",
-            x,
-        )
+        # ((f(concat(h, c)), c), cache). Raises ValueError unless x is a tuple h (N, ..., H), c (N, C).
+        fits = isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1])
+        expect(self, fits, "a tuple h (N, ..., H), c (N, C)", x)
         h, c = x
         both = np.concatenate([h, self._repeated(c, h.shape)], axis=-1)
         y, cache = self._enter("layer", p, both, context)
@@ -405,30 +407,30 @@ class Condition(Network):
 
     @staticmethod
     def _repeated(c, shape):
-        """Repeat c (N, C) for each position of an array h of the given `shape`. The result is (N, ..., C)."""
+        """The condition c (N, C) as an array (N, ..., C): repeated for each position of h.
+
+        shape   the shape of h, (N, ..., H)
+        """
         n, *between, _ = shape
         return np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))
 
     @staticmethod
     def _part(dx, dc, shape):
-        """Split dx, the derivative with respect to concat(h, c), into (dh, dc_total).
+        """(dh, dc_total) from dx, the derivative with respect to concat(h, c). `shape` is that of h.
 
-        dh         the channels of dx that belong to h
-        dc_total   the derivative with respect to c: the sum of the other channels over all positions, plus dc
-
-        dc      the derivative with respect to the output c
-        shape   the shape of h
-
-        None means zero, also as a result.
+        dh holds the channels of dx that belong to h. dc_total (N, C) is the sum of the other channels over
+        all positions, plus the argument dc, the derivative with respect to the output c. None means zero, for
+        dx, dc and the results.
         """
         if dx is None:
             return None, dc
         features = shape[-1]
         dh = np.ascontiguousarray(dx[..., :features])
-        places = dx[..., features:]
+        places = dx[..., features:]  # (N, ..., C), below (N, positions, C)
         return dh, total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
+        # ((dh, dc), dp) from dy, the pair of the derivatives with respect to f(concat(h, c)) and c.
         dy, dc = dy
         part, shape, _ = cache
         dx, dp = self.children["layer"].backward(dy, part, frozen, need_dx)
@@ -436,6 +438,7 @@ class Condition(Network):
         return dx, self._gradient([("layer", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
+        # ((ty, tc), tcache) from tx, the pair of the tangents of h and c, or None.
         th, tc = (None, None) if tx is None else tx
         part, shape, features = cache
         tboth = joined((th, term(self._repeated, tc, shape)), (shape, (*shape[:-1], features)))
@@ -443,6 +446,7 @@ class Condition(Network):
         return (ty, tc), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        # ((tdh, tdc), tdp): the tangents of the results of `backward`.
         dy, _ = dy
         tdy, tdc = (None, None) if tdy is None else tdy
         part, shape, _ = cache

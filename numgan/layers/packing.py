@@ -8,7 +8,7 @@ from .shaping import Move
 
 
 class Pack(Move):
-    """A layer that joins m consecutive samples into one: x (m N, ..., C) -> y (N, ..., m C).
+    """x (m N, ..., C) -> y (N, ..., m C): each group of m consecutive samples becomes one sample of y.
 
     The m samples are concatenated along the last axis: row i of y holds the samples m i to m i + m - 1. Pack
     is the first layer of a D that judges m samples at once (Lin et al. 2018, section 3). Only the layer after
@@ -35,6 +35,7 @@ class Pack(Move):
         return *shape[:-1], self.m * shape[-1]
 
     def apply(self, x, context):
+        # (y, None): y (N, ..., m C) from x (m N, ..., C). Raises ValueError unless m divides the batch.
         expect(
             self,
             x.ndim > 1 and len(x) % self.m == 0,
@@ -42,12 +43,15 @@ class Pack(Move):
             x,
             "choose a batch size that is a multiple of it",
         )
+        # (N, m, ..., C) -> (N, ..., m, C) -> (N, ..., m C)
         packs = x.reshape(len(x) // self.m, self.m, *x.shape[1:])
         return np.ascontiguousarray(np.moveaxis(packs, 1, -2)).reshape(
             len(packs), *self.output_shape(x.shape[1:])
         ), None
 
     def transpose(self, dy, cache):
+        # dx (m N, ..., C) from dy (N, ..., m C): every number moves back to its place.
+        # the way back: (N, ..., m C) -> (N, ..., m, C) -> (N, m, ..., C) -> (m N, ..., C)
         packs = dy.reshape(*dy.shape[:-1], self.m, dy.shape[-1] // self.m)
         return np.ascontiguousarray(np.moveaxis(packs, -2, 1)).reshape(
             self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m

@@ -10,18 +10,19 @@ from functools import wraps
 
 @cached
 def _recording(kind):
-    """Make a subclass of `kind`, a class of tuples, whose objects are caches that record shapes.
+    """A subclass of `kind`, a class of tuples. Its objects are caches with an attribute `recorded`.
 
-    The attribute `recorded` of a cache is (the layer whose forward pass made it, the shape of x, the shape of
-    y).
+    recorded   (the layer whose forward pass made the cache, the shape of x, the shape of y), or None
+
+    Every call with the same `kind` returns the same subclass, which has the name of `kind`.
     """
     return type(kind.__name__, (kind,), {"recorded": None})
 
 
 def shape_of(arrays):
-    """The shape of an array; for a (nested) tuple of arrays a tuple of shapes; None for None.
+    """The shape of `arrays`: an array gives its shape, a (nested) tuple or list of arrays a tuple of shapes.
 
-    For anything else it is the name of its type, for a message.
+    None gives None. Anything else gives the name of its type, for a message.
     """
     try:
         return arrays.shape
@@ -32,9 +33,10 @@ def shape_of(arrays):
 
 
 def _fits(shape, wanted):
-    """Whether two shapes are equal, where a `shape` of None fits every shape: such a derivative is zero.
+    """Whether `shape` equals `wanted`. Both are shapes, or (nested) tuples of shapes, as `shape_of` returns.
 
-    shape, wanted   a shape, or a (nested) tuple of shapes for a tuple of arrays
+    A `shape` of None, also inside a tuple, fits every shape. It stands for a derivative that is zero and has
+    no array.
     """
     if shape is None or shape == wanted:
         return True
@@ -53,18 +55,22 @@ EXPECTED = {
 
 
 def shape_checked(method):
-    """Decorator for a pass of a layer class: the pass raises ValueError if an array has a wrong shape.
+    """Decorator for `method`, a pass of a layer class: the pass raises ValueError for arrays of wrong shapes.
 
-    `forward` records the shapes of x and y in its cache. The other passes compare the shapes of their arrays
-    with these. Nothing is compared in two cases:
+    `forward` records the layer and the shapes of x and y in its cache. The other passes compare the shapes of
+    dy and tdy with that of y, and the shape of tx with that of x. Nothing is compared in two cases:
 
-    the cache is no tuple, or another layer made it
-    the pass is that of a base class, called through super(): its arrays may have other shapes
+    - the cache is no tuple, or another layer made it
+    - the pass is that of a base class, called through super(): its arrays may have other shapes
+
+    Returns the new method.
     """
     name = method.__name__
 
     @wraps(method)
     def forward(self, *arguments, **words):
+        # The result of the pass, called with these arguments and words (keyword arguments).
+        # Its cache is copied to one with the attribute `recorded`.
         result = method(self, *arguments, **words)
         if getattr(type(self), name) is not forward or type(result) is not tuple or len(result) != 2:
             return result
@@ -73,7 +79,8 @@ def shape_checked(method):
             return result
         kind = type(cache) if hasattr(cache, "recorded") else _recording(type(cache))
         cache = tuple.__new__(kind, cache)  # a new object: the cache of an inner layer stays as it is
-        cache.recorded = self, shape_of(arguments[1] if len(arguments) > 1 else words.get("x")), shape_of(y)
+        x = arguments[1] if len(arguments) > 1 else words.get("x")  # forward(p, x, context)
+        cache.recorded = self, shape_of(x), shape_of(y)
         return y, cache
 
     if name == "forward":
@@ -82,8 +89,13 @@ def shape_checked(method):
 
     @wraps(method)
     def derivative(self, *arguments, **words):
+        """The result of the pass, called with these arguments and words (keyword arguments).
+
+        Before, the shapes of its arrays are compared with the recorded ones.
+        """
         cache = arguments[at] if len(arguments) > at else words.get("cache")
         recorded = getattr(cache, "recorded", None)
+        # recorded[0] is the layer; the last condition is False for the pass of a base class
         if recorded and recorded[0] is self and getattr(type(self), name) is derivative:
             for position, argument, place in expected:
                 array = arguments[position] if len(arguments) > position else words.get(argument)
@@ -96,12 +108,12 @@ def shape_checked(method):
 
 
 def _other_shape(layer, name, argument, expected, like, shape):
-    """Make the ValueError about an argument of a pass that has the wrong shape. The caller raises it.
+    """The ValueError about an argument of a wrong shape; the caller raises it.
 
-    layer, name       the layer, and the name of the pass
-    argument          the name of the argument, such as "dy"
-    expected, shape   the right shape and the shape that was given
-    like              the array with the right shape, "x" or "y"
+    layer, name    the layer, and the name of its pass, such as "backward"
+    argument       the name of the argument, such as "dy"
+    expected       the shape that it must have: the shape of `like`, "x" or "y"
+    shape          its shape
     """
     layer = type(layer).__name__ if layer.children else repr(layer)
     return ValueError(

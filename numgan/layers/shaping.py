@@ -18,11 +18,11 @@ class Move(LinearMap):
 
 
 class Reshape(Move):
-    """A layer x (N, ...) -> y (N, *shape): the entries of each sample in the same order, in another shape.
+    """x (N, ...) -> y (N, *shape): the entries of each sample in the same order, in another shape
 
     The shape is given as Reshape(8, 8, 1) or Reshape((8, 8, 1)). One size may be -1: it is computed from the
-    other sizes. Raises ValueError if x and y would differ in the number of entries, for more than one -1, or
-    for a size below -1.
+    other sizes. Raises ValueError for more than one -1 or a size below -1. A pass or `output_shape` raises it
+    if x and y would differ in the number of entries.
     """
 
     def __init__(self, *shape):
@@ -33,7 +33,8 @@ class Reshape(Move):
             raise ValueError(f"Reshape: expected sizes >= 0 and at most one -1, got {self.shape}")
 
     def output_shape(self, shape):
-        total = math.prod(shape)
+        # The shape of y, without batch axis. Raises ValueError if `shape` has another number of entries.
+        total = math.prod(shape)  # entries of a sample of x
         known = math.prod(n for n in self.shape if n != -1)
         if -1 in self.shape:
             expect(self, known and total % known == 0, f"with {known} times some entries per sample", shape)
@@ -52,7 +53,7 @@ class Reshape(Move):
 
 
 class Flatten(Reshape):
-    """A layer x (N, ...) -> y (N, F): all F entries of a sample in one row.
+    """x (N, ...) -> y (N, F): all F entries of a sample in one row
 
     An image (H, W, C) is flattened row by row, with the channels of a pixel next to each other. Libraries
     that store images as (C, H, W) have another order of entries, so the W of a Dense after Flatten has its
@@ -67,9 +68,10 @@ class Flatten(Reshape):
 
 
 class _Border(Move):
-    """The base class of Pad and Crop: it holds the border, the widths (top, bottom, left, right) in pixels.
+    """The base class of Pad and Crop: it holds `border`, the widths (top, bottom, left, right) in pixels.
 
-    One integer means the same width on all four sides. Raises ValueError unless the widths are integers >= 0.
+    One integer means the same width on all four sides. Raises ValueError unless there are one or four
+    integers >= 0.
     """
 
     shown = ("border",)
@@ -84,26 +86,32 @@ class _Border(Move):
         self.border = tuple(map(int, border))
 
     def _add(self, x, mode="constant"):
+        """The images x (N, H, W, C) with the border. mode is that of np.pad; "constant" means zeros."""
         top, bottom, left, right = self.border
         return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode=mode)
 
     def _cut(self, x):
+        """The images x (N, H, W, C) without the border, as a new array."""
         top, bottom, left, right = self.border
         return np.ascontiguousarray(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right])
 
     def _resized(self, shape, sign):
+        """The shape (H, W, C) with the border added (sign = 1) or cut off (sign = -1).
+
+        Raises ValueError unless `shape` has three numbers.
+        """
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
         top, bottom, left, right = self.border
         return shape[0] + sign * (top + bottom), shape[1] + sign * (left + right), shape[2]
 
 
 class Pad(_Border):
-    """A layer that adds a border: y (N, H + top + bottom, W + left + right, C) from x (N, H, W, C), images.
+    """Add a border to an image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
 
     border is (top, bottom, left, right) in pixels, or one integer for all four. The argument `mode` is
 
-    "zero"      the border is zeros
-    "reflect"   the border is the image, mirrored at its edge; the edge itself is not repeated
+    "zero"       the border is zeros
+    "reflect"    the border is the image, mirrored at its edge; the edge itself is not repeated
 
     Raises ValueError if a reflected border is not smaller than the image, for another mode, or if x is not
     (N, H, W, C).
@@ -116,6 +124,8 @@ class Pad(_Border):
         self.mode = mode
 
     def output_shape(self, shape):
+        # (H + top + bottom, W + left + right, C) for the `shape` (H, W, C).
+        # Raises ValueError if a reflected border is not smaller than the image.
         if self.mode == "reflect":
             top, bottom, left, right = self.border
             expect(
@@ -131,6 +141,7 @@ class Pad(_Border):
         return self._add(x, "constant" if self.mode == "zero" else "reflect"), None
 
     def transpose(self, dy, cache):
+        # dx (N, H, W, C): dy without the border, whose numbers are added to the pixels that they mirror.
         if self.mode == "zero":
             return self._cut(dy)
         top, bottom, left, right = self.border
@@ -138,17 +149,17 @@ class Pad(_Border):
 
     @staticmethod
     def _fold(dy, axis, before, after):
-        """Undo the mirroring of an image along one axis in a derivative: dy -> dx with fewer rows there.
+        """The derivative with respect to the images before they were mirrored along `axis`, from dy.
 
-        dy              the derivative with respect to the image with its mirrored rows
-        before, after   the numbers of mirrored rows at its start and at its end
-
-        The result is the derivative with respect to the image before it was mirrored: the derivative of each
-        mirrored row is added to that of the row it copies.
+        dy is the derivative with respect to the images with their mirrored rows (axis 1) or columns (axis 2).
+        There are `before` such rows at the start and `after` at the end. The derivative of each mirrored row
+        is added to that of the row it copies.
         """
         dy = np.moveaxis(dy, axis, 0)
+        # the edge row is not repeated: the border before row 0 copies the rows 1, ..., before
         dx = dy[before : len(dy) - after].copy()
         dx[1 : before + 1] += dy[:before][::-1]
+        # and the border after the last row n copies the rows n - after, ..., n - 1
         dx[len(dx) - after - 1 : len(dx) - 1] += dy[len(dy) - after :][::-1]
         return np.ascontiguousarray(np.moveaxis(dx, 0, axis))
 
@@ -157,10 +168,10 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """A layer that cuts off a border: y (N, H - top - bottom, W - left - right, C) from x (N, H, W, C).
+    """Cut a border off an image          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
 
-    border is (top, bottom, left, right) in pixels, or one integer for all four. Raises ValueError if no pixel
-    would be left, or if x is not (N, H, W, C).
+    border is (top, bottom, left, right) in pixels, or one integer for all four.
+    Raises ValueError if no pixel would be left, or if x is not (N, H, W, C).
     """
 
     def output_shape(self, shape):
@@ -177,7 +188,7 @@ class Crop(_Border):
 
 
 class Concat(Move):
-    """A layer (a, b, ...) -> y that concatenates a tuple of arrays along the last axis.
+    """(a, b, ...) -> y: concatenate a tuple of arrays along the last axis
 
     a (..., A)   b (..., B)   y (..., A + B + ...)
 
@@ -188,6 +199,7 @@ class Concat(Move):
     several = True
 
     def output_shape(self, shapes):
+        # (..., A + B + ...) for a tuple of shapes (..., A), (..., B), ... Raises ValueError for others.
         expect(
             self,
             len({tuple(s[:-1]) for s in shapes}) == 1,
@@ -197,6 +209,7 @@ class Concat(Move):
         return *shapes[0][:-1], sum(s[-1] for s in shapes)
 
     def apply(self, x, context):
+        # (y, shapes of the arrays) for a tuple x of arrays; the class says which errors are raised.
         expect(
             self,
             isinstance(x, tuple) and len({part.shape[:-1] for part in x}) == 1,
@@ -211,12 +224,12 @@ class Concat(Move):
         return joined(tx, shapes)
 
     def transpose(self, dy, shapes):
-        ends = np.cumsum([s[-1] for s in shapes])[:-1]
+        ends = np.cumsum([s[-1] for s in shapes])[:-1]  # the channels at which each array but the last ends
         return tuple(np.ascontiguousarray(part) for part in np.split(dy, ends, axis=-1))
 
 
 class Pick(Move):
-    """A layer (a, b, ...) -> the array at index `place` of the tuple, of any shape.
+    """(a, b, ...) -> the array at index `place` of the tuple, of any shape
 
     At the end of a network of Condition layers, whose output is a pair (h, c), Pick(0) removes the condition
     c. The derivative with respect to each other array of the tuple is None, which means zero. Raises
@@ -235,6 +248,7 @@ class Pick(Move):
         return shapes[self.place]
 
     def apply(self, x, context):
+        # (the array at `place`, the number of arrays). Raises ValueError if x has no such array.
         expect(
             self, isinstance(x, tuple) and len(x) > self.place, f"a tuple of more than {self.place} arrays", x
         )

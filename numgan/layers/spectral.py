@@ -11,15 +11,15 @@ START = 30  # power iterations before the first step; afterwards one for each up
 
 
 class Spectral(Reweighted):
-    """A wrapper of a Dense, Conv2d or ConvTranspose2d, which is computed with W / sigma in place of its W.
+    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with W / sigma in place of W.
 
-        sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
+    sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-    `layer` is the wrapped layer. In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is
-    (outputs,). Power iteration makes u and v estimates of the first singular vectors of W, so sigma estimates
-    the largest singular value. u and v are held entries: stored with the weights and constant in every pass.
-    `power_step` improves them after each update. With G, the derivative of the loss with respect to W /
-    sigma, the passes compute
+    In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is (outputs,). Power iteration
+    makes u and v estimates of the first singular vectors of W, so sigma estimates the largest singular value.
+    u and v are held entries: stored with the weights and constant in every pass. They start after START = 30
+    iterations, and `power_step` improves them after each update. With G, the derivative of the loss with
+    respect to W / sigma, the passes compute
 
         tsigma = u' tW v
         dW     = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
@@ -34,10 +34,13 @@ class Spectral(Reweighted):
     held = "u", "v"
 
     def parameter_shapes(self):
+        # u has one entry for each row of the matrix (fan-in, outputs), v one for each column
         rows = int(np.prod(self.layer.weight_shape)) // self.layer.features
         return super().parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
 
     def initial_values(self, rng):
+        # {name: array} for W, b, u and v. u and v are drawn from N(0, 1) and improved START = 30 times.
+        # Raises ValueError if W is zero.
         p = self.layer.initial_values(rng) | {
             name: rng.standard_normal(self.parameter_shapes()[name]) for name in self.held
         }
@@ -51,52 +54,56 @@ class Spectral(Reweighted):
         return p
 
     def refreshed(self, p):
-        """Improve u and v by one power iteration with the weight W, eq. 18: {"u": array, "v": array}.
+        """New u and v, {"u": array, "v": array}, by one power iteration with the parameters p.
 
-        p is a mapping {name: array} with W, u and v. v = W'u / |W'u|, then u = W v / |W v|, with this new v.
-        If a product is zero, that vector keeps its old value.
+        p is a mapping with the entries "W", "u" and "v"; W is used as a matrix (fan-in, outputs) (eq. 18):
+        v = W'u / |W'u|, then u = W v / |W v|, with this new v. If a product is zero, that vector keeps its
+        old value.
         """
         W = self._matrix(p["W"])
-        v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
+        (product,) = kernels.matmul(p["u"][None], W)  # u' W, the only row of a matrix
+        v = _unit(product, p["v"])
         return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
-        """Reshape the wrapped layer's weight W to a matrix (fan-in, outputs).
+        """The weight W as a matrix (fan-in, outputs). W has the shape of the wrapped layer's weight.
 
-        W is (..., I, O), or (..., O, I) in a transposed convolution; I and O count the channels.
+        This shape is (..., I, O), or (..., O, I) in a transposed convolution; I and O count the channels.
         """
         return (np.swapaxes(W, -1, -2) if self.layer.transposed else W).reshape(-1, self.layer.features)
 
     def _along(self, W, v):
-        return kernels.matmul(v[None], W.T)[0]
+        """The vector W v, from the matrix W (fan-in, outputs) and the vector v (outputs,)."""
+        (product,) = kernels.matmul(v[None], W.T)
+        return product
 
     def _sigma(self, W, u, v):
-        """The number u' W v, the estimate of the largest singular value of W.
+        """The number u' W v: the estimate of the largest singular value of W, or the tangent of it.
 
-        W has the shape of the wrapped layer's weight, u is (fan-in,) and v (outputs,).
+        W has the shape of the wrapped layer's weight, u is (fan-in,) and v is (outputs,). A tangent of W
+        gives the tangent of the estimate.
         """
         return (u * self._along(self._matrix(W), v)).sum()
 
     def _outer(self, scale, u, v):
-        """The matrix scale u v', reshaped to the shape of the wrapped layer's weight. scale is a number.
-
-        u is (fan-in,) and v (outputs,).
-        """
-        M = np.multiply.outer(scale * u, v)
+        """The matrix scale u v', reshaped to the shape of the weight W. scale is a number."""
+        M = np.multiply.outer(scale * u, v)  # (fan-in, outputs)
         if not self.layer.transposed:
             return M.reshape(self.layer.weight_shape)
-        *taps, o, i = self.layer.weight_shape
+        *taps, o, i = self.layer.weight_shape  # taps: (KH, KW)
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient of this layer, a dict: a copy of dp with W as the entry "W", and None for u and v.
+        """The gradient of this layer, a dict: dp with W as the entry "W", and with None for u and v.
 
-        dp   the gradient of the wrapped layer, {name: array}
-        W    the derivative with respect to this layer's weight, or its tangent; None means zero
+        dp is the gradient dict of the wrapped layer. W is the derivative with respect to this layer's weight,
+        or its tangent. None means zero.
         """
         return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
+        # (y, cache): the wrapped layer runs with unit = W / sigma in place of W, where sigma = u' W v.
+        # cache is (cache of the wrapped layer, unit, sigma, u, v).
         W = p["W"]
         u = p["u"]
         v = p["v"]
@@ -106,46 +113,51 @@ class Spectral(Reweighted):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """Convert G, the derivative for W / sigma, to dW, the derivative for W (eq. 12).
+        """dW, the derivative with respect to W, from G, the derivative with respect to W / sigma, by eq. 12.
 
-        unit   the matrix W / sigma in the shape of W;  sigma: a number
-        u, v   the estimates of the first singular vectors
-
-        dW = (G - <G, W / sigma> u v') / sigma. G may also be the tangent of this derivative.
+        dW = (G - <G, W / sigma> u v') / sigma. unit is W / sigma, and all arrays but u (fan-in,) and v
+        (outputs,) have the shape of W. G may also be a tangent.
         """
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        cache, *at = cache
+        cache, *at = cache  # at = [unit, sigma, u, v]
         dx, dp = self.layer.backward(dy, cache, frozen, need_dx)
         return dx, None if frozen else self._own(self._descend(dp["W"], *at), dp)
 
     def tangent_forward(self, tx, cache, tp=None):
+        # (ty, tcache): the wrapped layer gets the tangent of W / sigma in place of tW.
+        # tcache is (tcache of the wrapped layer, t(W / sigma), tsigma); the last two are None if tp is None.
         cache, unit, sigma, u, v = cache
         tsigma = tunit = None
         if tp is not None:
-            tsigma = self._sigma(tp["W"], u, v)
+            tsigma = self._sigma(tp["W"], u, v)  # u' tW v
+            # the tangent of the quotient W / sigma: (tW - (W / sigma) tsigma) / sigma
             tunit = (tp["W"] - unit * tsigma) / sigma
             tp = self._replaced(tp, tunit)
         ty, tcache = self.layer.tangent_forward(tx, cache, tp)
         return ty, (tcache, tunit, tsigma)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        cache, *at = cache
+        # (tdx, tdp): the tangents of the results of `backward`, by the product rule.
+        cache, *at = cache  # at = [unit, sigma, u, v]
         tcache, tunit, tsigma = tcache
         tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
         if frozen:
             return tdx, None
+        # dW = (G - <G, unit> u v') / sigma, so
+        # tdW = (tG - <tG, unit> u v') / sigma - (<G, tunit> u v' + dW tsigma) / sigma
         tdW = term(self._descend, tdp["W"], *at)
         if tunit is not None:
             _, sigma, u, v = at
-            G = self.layer.backward(dy, cache, need_dx=False)[1]["W"]
+            _, dp = self.layer.backward(dy, cache, need_dx=False)
+            G = dp["W"]
             tdW = total(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
         return tdx, self._own(tdW, tdp)
 
 
 def _unit(x, old):
-    """The vector x divided by its norm, x / |x|, or the vector `old` if x is zero.
+    """The vector x / |x| of length 1, or the vector `old` if x is zero.
 
     x is first divided by its largest absolute entry, because the squares of its entries could overflow or
     underflow.
@@ -159,11 +171,10 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """The new values of all held entries of the network `net`, {path: array}, after an update of p.
+    """{path: array}: new values of all held entries of a network, from its parameters p after an update.
 
-    p are the Parameters of the network; they are not changed. Held entries are stored with the weights and
-    not trained, such as u and v of Spectral. A path is a name such as "0.u". A layer object that is used
-    twice in the network has one set of entries, under its first path.
+    A path is a name such as "0.u". A layer object that is used twice in the network has one set of entries,
+    under its first path. p is not changed.
     """
     return {
         ".".join((*path, name)): value
@@ -175,10 +186,10 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """A copy of the parameters p in which every Spectral of `net` has made one power iteration.
+    """A copy of the Parameters p of `net` in which every Spectral has made one power iteration.
 
-    The iteration improves its vectors u and v and uses its weight W. Held entries of other layers get their
-    new values too. All other entries are those of p.
+    Each Spectral starts from its u and uses its W. Held entries of other layers get their new values too. All
+    other entries are those of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

@@ -10,29 +10,34 @@ from .base import entries, shapes_in
 class Summary:
     """A table of a network for printing, with one row for each layer, also for layers made of layers.
 
-    net     the network
-    shape   the shape of one input, without the batch axis
-    batch   the number of samples for which bytes and flops are counted
-    dtype   the number format of parameters and outputs
+    net             a layer or a network
+    shape           the shape of one input, without the batch axis
+    batch           number of samples for which bytes and flops are computed, 1 by default
+    dtype           the number format for which bytes are computed, float32 by default
 
     The table has these attributes:
 
-    rows                       a list of (name, layer's text, output shape, parameters, bytes, flops). Bytes
-                               are those of the layer's parameters and of its output for the batch, flops
-                               those of its forward pass for the batch. A layer made of layers has 0 for
-                               parameters, bytes and flops
-    parameters, bytes, flops   the totals. A layer object that is used twice counts its parameters once
+    rows                        a list of (name, layer's text, output shape, parameters, bytes, flops). Bytes
+                                are those of the layer's parameters and of its output for the batch, flops
+                                those of its forward pass for the batch. A layer made of layers has 0 for
+                                parameters, bytes and flops
+    parameters, bytes, flops    the totals. A layer object that is used twice counts its parameters once
     """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):
         self.batch = batch
         self.rows = []
-        item = np.dtype(dtype).itemsize
-        owned = set()
+        item = np.dtype(dtype).itemsize  # bytes of one number
+        owned = set()  # ids of the layers whose parameters are already counted
 
         def visit(name, layer, shape, depth):
+            """Append the rows of `layer` and of all layers in it.
+
+            name is its path, shape its input shape, and depth the number of layers around it.
+            """
             out = layer.output_shape(shape)
-            kind = "  " * depth + repr(layer).splitlines()[0].rstrip("(")
+            first_line, *_ = repr(layer).splitlines()
+            kind = "  " * depth + first_line.rstrip("(")  # the repr of a network has further lines
             if layer.children:
                 self.rows.append((name, kind, out, 0, 0, 0))
                 for key, child, inner in layer.parts(shape):
@@ -44,11 +49,12 @@ class Summary:
             self.rows.append((name, kind, out, size, stored, batch * layer.flops(shape)))
 
         visit("", net, shape, 0)
-        self.parameters = sum(row[3] for row in self.rows)
-        self.bytes = sum(row[4] for row in self.rows)
+        self.parameters = sum(size for _, _, _, size, _, _ in self.rows)
+        self.bytes = sum(stored for _, _, _, _, stored, _ in self.rows)
         self.flops = batch * net.flops(shape)
 
     def __str__(self):
+        # The table as text: a line for each row, then the totals.
         head = ("", "layer", "output shape", "parameters", "bytes", "flops")
         body = [
             (
@@ -61,7 +67,7 @@ class Summary:
         ]
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
 
-        def line(row):
+        def line(row):  # the first three columns are text, aligned to the left, the others numbers
             return "  ".join(
                 cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))
             ).rstrip()

@@ -45,8 +45,9 @@ class AdversarialLoss:
         L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
 
     on_real, on_fake and for_generator are curves (see `Curve`). a and b have any shapes and may differ in
-    size, because each has its own mean. A derivative has the shape of its logits. made_by is (function,
-    arguments) if a function such as `smoothed` made the loss, otherwise ().
+    size, because each has its own mean. A derivative has the shape of its logits. `name` is the name that
+    this module gives the loss. made_by is (function, arguments) if a function such as `smoothed` made the
+    loss, otherwise ().
     """
 
     name: str
@@ -57,17 +58,23 @@ class AdversarialLoss:
 
     @property
     def of_logits(self):
-        """True if a is a logit, so that sigmoid(a) is a probability: for minimax and nonsaturating."""
+        """Whether D's output a is a logit, so that sigmoid(a) is a probability.
+
+        True for minimax and nonsaturating, also smoothed; False for the other losses.
+        """
         return self.on_fake is SOFTPLUS
 
     @property
     def unbounded(self):
-        """True if the best logits have no bounds. False for least_squares, whose targets are 0 and 1."""
+        """Whether the best outputs of D have no bounds: False for least_squares, with targets 0 and 1."""
         return self.on_real is not NEAR_ONE
 
     @property
     def from_zero(self):
-        """True if the loss compares each logit with 0. False for wasserstein: only differences count."""
+        """Whether the loss compares each output of D with a fixed number.
+
+        False only for wasserstein, where only differences between the outputs count.
+        """
         return self.on_real is not MINUS
 
     def __reduce__(self):
@@ -78,34 +85,35 @@ class AdversarialLoss:
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
-        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
+        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
 
-        real and fake are the logits of D on real samples and on fakes; dreal and dfake have their shapes.
-        Raises ValueError if `real` or `fake` is empty.
+        loss = mean on_real(real) + mean on_fake(fake) is a float; each derivative has the shape of its
+        logits. Raises ValueError if `real` or `fake` is empty.
         """
         loss_real, dreal = self.on_real.mean(real)
         loss_fake, dfake = self.on_fake.mean(fake)
         return loss_real + loss_fake, dreal, dfake
 
     def generator(self, fake):
-        """The loss of G and its derivative with respect to `fake`, the logits of D on fakes: (loss, dfake).
+        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
 
-        dfake has the shape of fake. Raises ValueError if `fake` is empty.
+        loss = mean for_generator(fake) is a float; dfake has the shape of `fake`. Raises ValueError if `fake`
+        is empty.
         """
         return self.for_generator.mean(fake)
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
-        real samples and on fakes.
+        dreal and dfake are the derivatives that `discriminator` returns for the logits `real` and `fake`.
+        Each result has the shape of its logits.
         """
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
     def generator_tangent(self, fake, tfake):
         """The tangent of dfake when the logits `fake` move along tfake.
 
-        dfake is the derivative of G's loss, which `generator` returns.
+        dfake is the derivative of G's loss, which `generator` returns. All three arrays have one shape.
         """
         return self.for_generator.tangent(fake, tfake)
 
@@ -130,7 +138,8 @@ def smoothed(loss=nonsaturating, target=0.9):
         -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 
     The label of fakes stays 0. With a larger label for fakes, D would reinforce the present errors of G.
-    Raises ValueError for a loss other than minimax or nonsaturating, or unless 0 < target <= 1.
+    The default is nonsaturating with target 0.9. Raises ValueError for a loss other than minimax or
+    nonsaturating, or unless 0 < target <= 1.
     """
     if getattr(loss, "on_real", None) is not SOFTPLUS_OF_MINUS or not (is_number(target) and 0 < target <= 1):
         raise ValueError(
@@ -138,6 +147,7 @@ def smoothed(loss=nonsaturating, target=0.9):
             "the paper's target is 0.9"
         )
     target = plain(target)
+    # f, f' = -sigmoid(-a) + 1 - target = sigmoid(a) - target, and f'' = sigmoid(a) (1 - sigmoid(a))
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, bump)
     return replace(
         loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target))
@@ -151,18 +161,15 @@ class Labelled:
 
     y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number   (Salimans et al. 2016, section 3.4)
 
-    on_real and on_fake are the curves of `loss`. With minimax or nonsaturating this is the cross-entropy
-    softplus(y) - t y. Then, on real samples with a constant t, it equals `smoothed` with target t.
-    Raises ValueError if y and t differ in shape, or are empty.
+    on_real and on_fake are the curves of `loss`, an AdversarialLoss. With minimax or nonsaturating this is
+    the cross-entropy softplus(y) - t y. Then, on real samples with a constant t, it equals `smoothed` with
+    target t. Raises ValueError if y and t differ in shape, or are empty.
     """
 
     loss: AdversarialLoss
 
     def _curve(self, t):
-        """Make the Curve y -> t on_real(y) + (1 - t) on_fake(y) for labels t, an array of y's shape.
-
-        on_real and on_fake are the curves of the adversarial loss.
-        """
+        """The Curve y -> t on_real(y) + (1 - t) on_fake(y) for the labels t, an array with the shape of y."""
         real, fake = self.loss.on_real, self.loss.on_fake
 
         def mixed(f, g):
@@ -171,7 +178,11 @@ class Labelled:
         return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
-        """The loss of D for logits y and labels t, and its derivative with respect to y: (loss, dy)."""
+        """(loss, dy): D's loss for the logits y and the labels t, and its derivative with respect to y.
+
+        y, t and dy have one shape; loss is a float. Raises ValueError if y and t differ in shape, or are
+        empty.
+        """
         if y.shape != t.shape:
             raise ValueError(
                 f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"

@@ -14,7 +14,7 @@ from ..layers.activations import sigmoid, softplus
 
 
 def mean_of(x, axis=None):
-    """The mean of the array x over all entries, or over the given `axis`.
+    """The mean of the array x over all entries, or over `axis` if it is not None.
 
     Raises ValueError if x is empty, because its mean would be nan.
     """
@@ -28,7 +28,8 @@ def mean_of(x, axis=None):
 class Curve:
     """A function f of one number, with its derivatives d = f' and dd = f''.
 
-    Each of the three functions is applied to an array elementwise. `mean` makes a loss of the curve.
+    f, d and dd are functions that map an array elementwise to an array of the same shape. `mean` makes a loss
+    of the curve.
     """
 
     f: Callable
@@ -38,31 +39,34 @@ class Curve:
     def mean(self, x):
         """(loss, dx): the mean of f(x) over all entries of x, and its derivative with respect to x.
 
-        dx = f'(x) / size, where size is the number of entries of x. Raises ValueError if x is empty.
+        loss is a float. dx = f'(x) / size, where size is the number of entries of x. Raises ValueError if x
+        is empty.
         """
         return float(mean_of(self.f(x))), self.d(x) / x.size
 
     def tangent(self, x, tx):
         """The tangent of f'(x) / size when x moves along tx: f''(x) tx / size, an array with the shape of x.
 
-        size is the number of entries of x, and f'(x) / size is the derivative that `mean` returns. So the
+        f'(x) / size is the derivative that `mean` returns, and size is the number of entries of x. So the
         result is a Hessian-vector product of the mean of f.
         """
         return self.dd(x) * tx / x.size
 
 
 def _positive(x):
-    """The array max(0, x), elementwise. It reports to the gradient checks which entries are above 0."""
+    """The array max(0, x), elementwise. Tells the gradient checks (see `kink`) which entries are above 0."""
     kink(lambda: x > 0)
     return np.maximum(x, 0)
 
 
 def bump(x):
-    """The derivative of the sigmoid function, elementwise: sigmoid(x) (1 - sigmoid(x))."""
+    """The derivative of sigmoid for each entry of the array x: sigmoid(x) (1 - sigmoid(x))."""
+    # 1 - sigmoid(x) = sigmoid(-x), without the rounding of the difference
     return sigmoid(x) * sigmoid(-x)
 
 
 def _abs(e):
+    """The array |e|, elementwise. Tells the gradient checks (see `kink`) which entries are above 0."""
     kink(lambda: e > 0)
     return np.abs(e)
 

@@ -11,9 +11,9 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 @may_underflow
 @dataclass(frozen=True)
 class FeatureMatching:
-    """Feature matching, a loss of G: the squared distance of the mean features of fakes and of real samples.
+    """Feature matching: the squared distance of the mean features of fakes and of real samples.
 
-    |mean_m f_m - mean_n r_n|^2   f (M, ...) features of fakes, r (N, ...) features of real samples
+    |mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
 
     (Salimans et al. 2016, section 3.1.) No single fake is compared with a single real sample, so M and N may
     differ. Raises ValueError if f and r differ in an axis after the first, or if f or r is empty.
@@ -22,11 +22,11 @@ class FeatureMatching:
     name: str = "feature_matching"
 
     def __call__(self, fake, real):
-        """The loss and its derivative with respect to the features `fake`, for training G: (loss, dfake).
+        """(loss, dfake): the loss, and its derivative with respect to the features `fake`, for training G.
 
-        fake   (M, ...) the features of fakes
-        real   (N, ...) the features of real samples. They do not depend on G, so their derivative is not
-               returned
+        loss = |mean fake - mean real|^2 is a float, with the means over the samples; dfake has the shape of
+        `fake`. The features `real` do not depend on G, so their derivative is not returned. Raises ValueError
+        if the shapes differ in an axis after the first, or if an array is empty.
         """
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
@@ -37,7 +37,7 @@ class FeatureMatching:
         return float(np.square(difference).sum()), self._to_each(difference, fake)
 
     def tangent(self, fake, tfake, real):
-        """The tangent of dfake when the features `fake` move along tfake.
+        """The tangent of dfake when the features `fake` move along tfake, an array with the shape of `fake`.
 
         dfake is the derivative of the loss with respect to `fake`. It changes with the mean of `fake` only,
         and its tangent does not depend on `real`.
@@ -45,11 +45,10 @@ class FeatureMatching:
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
-        """An array (M, ...) whose M rows are all 2 difference / M, where M is the number of rows of `fake`.
+        """An array (M, ...) with 2 difference / M in each of the M rows of `fake`.
 
-        If difference is (mean feature of fakes - mean feature of real samples), this is the derivative of the
-        loss with respect to `fake`: all fakes have the same derivative. `tangent` gives the mean of tfake as
-        difference.
+        If difference is mean f - mean r, this is the derivative of the loss with respect to `fake`: all fakes
+        have the same derivative. `tangent` gives the mean of tfake as difference.
         """
         return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
@@ -75,9 +74,10 @@ class PairLoss:
         return self.name
 
     def __call__(self, y, target):
-        """The loss mean f(y - target) and its derivative with respect to y: (loss, dy).
+        """(loss, dy): the loss mean f(y - target), and its derivative with respect to y.
 
-        Raises ValueError if y and target differ in shape, or are empty.
+        y, target and dy have one shape; loss is a float. f is the loss's curve. Raises ValueError if y and
+        target differ in shape, or are empty.
         """
         if y.shape != target.shape:
             raise ValueError(
@@ -118,9 +118,11 @@ class SoftmaxCrossEntropy:
     name = "softmax_cross_entropy"
 
     def __call__(self, y, labels):
-        """The mean cross-entropy and its derivative with respect to the logits y: (loss, dy).
+        """(loss, dy): the mean cross-entropy, and its derivative with respect to the logits y.
 
-        y and dy are (N, K), labels are the class numbers (N,).
+        y and dy are (N, K), labels (N,) are integers 0..K-1, and loss is a float. Raises ValueError for a
+        label out of range, for a number of labels other than N, or for an empty batch; TypeError for labels
+        that are not integers.
         """
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(
@@ -133,9 +135,9 @@ class SoftmaxCrossEntropy:
             )
         p = softmax(y)
         rows = np.arange(len(y))
-        shifted = y - y.max(axis=1, keepdims=True)
+        shifted = y - y.max(axis=1, keepdims=True)  # so no exp overflows; the loss does not change
         loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
-        p[rows, labels] -= 1
+        p[rows, labels] -= 1  # dy = (p - onehot(labels)) / N
         return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
@@ -144,6 +146,7 @@ class SoftmaxCrossEntropy:
         y, ty and the result are (N, K). The tangent does not depend on the labels.
         """
         p = softmax(y)
+        # tdy = tp / N, with tp = (diag(p) - p p') ty = p (ty - sum_k p_k ty_k) for each sample
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
     def __reduce__(self):
@@ -160,7 +163,8 @@ softmax_cross_entropy = SoftmaxCrossEntropy()
 def softmax(y):
     """The probabilities of K classes: p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)
 
-    The maximum of each row of y is subtracted first, so that no exp overflows.
+    y holds logits, and the sum of each row of p is 1. The maximum of each row of y is subtracted first, so
+    that no exp overflows.
     """
     e = np.exp(y - y.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)

@@ -23,9 +23,10 @@ class RelativisticLoss:
         L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
         L_D = L(a, b)          L_G = L(b, a)
 
-    f is `curve`. A subclass defines `compare`, which computes the differences, and `transpose`, its
-    transpose. A constant that is added to all logits does not change the loss, so D gains nothing by raising
-    all logits. A derivative has the shape of its logits.
+    f is the attribute `curve`, a Curve. A subclass defines `compare`, which computes the differences t, a
+    linear map of a and b. It also defines `transpose`, the transpose of this map, which computes the
+    derivatives with respect to a and b. A constant that is added to all logits does not change the loss, so D
+    gains nothing by raising all logits. A derivative has the shape of its logits.
     """
 
     name: str
@@ -37,28 +38,26 @@ class RelativisticLoss:
         return self.name
 
     def compare(self, a, b):
-        """The differences t of the logits a = D(real) and b = D(fake), a tuple of arrays, linear in a and b.
+        """A tuple of arrays t: differences of the logits a and b (arrays), linear in a and b.
 
         A subclass defines this method; here it raises TypeError.
         """
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
-        """The derivatives (da, db) of the loss for the logits a and b, from those for their differences.
+        """(da, db): the derivatives of the loss with respect to the logits a and b.
 
-        dts    the derivatives of the loss with respect to the arrays of compare(a, b), in order
-        a, b   the logits D(real) and D(fake)
-
-        A subclass defines this method as the transpose of the linear map `compare`; here it raises TypeError.
-        It also maps tangents of dts to tangents of da and db.
+        dts are the derivatives of the loss with respect to the arrays of compare(a, b), in order. da has the
+        shape of a, and db that of b. A subclass defines this method as the transpose of the linear map
+        `compare`; here it raises TypeError. It also maps tangents of dts to tangents of da and db.
         """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
-        """The loss of D and its derivatives for the logits `real` and `fake`: (loss, dreal, dfake).
+        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
 
-        real and fake are the logits of D on real samples and on fakes. Raises ValueError if one of them is
-        empty.
+        loss = sum over the arrays t in compare(real, fake) of mean f(t). Each derivative has the shape of its
+        logits. Raises ValueError if `real` or `fake` is empty.
         """
         loss, dts = 0, []
         for t in self.compare(real, fake):
@@ -68,20 +67,22 @@ class RelativisticLoss:
         return loss, *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
-        """The loss of G and its derivative with respect to the logits `fake`: (loss, dfake).
+        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
 
-        real and fake are the logits of D on real samples and on fakes. The real logits do not depend on G, so
-        the derivative with respect to them is not returned.
+        G's loss is D's loss with `real` and `fake` exchanged. The real logits do not depend on G, so the
+        derivative with respect to them is not returned. Raises ValueError if `real` or `fake` is empty.
         """
+        # after the exchange, the second result is the derivative with respect to `fake`
         loss, dfake, _ = self.discriminator(fake, real)
         return loss, dfake
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        dreal and dfake are the derivatives that `discriminator` returns. real and fake are the logits of D on
-        real samples and on fakes.
+        dreal and dfake are the derivatives that `discriminator` returns for the logits `real` and `fake`.
+        Each result has the shape of its logits.
         """
+        # compare is linear, so compare(treal, tfake) are the tangents of the differences
         tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
         return self.transpose(tdts, real, fake)
 
@@ -91,7 +92,8 @@ class RelativisticLoss:
         dfake is the derivative of G's loss with respect to `fake`. treal is an argument because a change of
         D's weights moves the real logits too.
         """
-        return self.discriminator_tangent(fake, real, tfake, treal)[0]
+        tdfake, _ = self.discriminator_tangent(fake, real, tfake, treal)
+        return tdfake
 
     def __repr__(self):
         return self.name
@@ -106,6 +108,7 @@ class RelativisticPaired(RelativisticLoss):
     """
 
     def compare(self, a, b):
+        # The tuple (a - b,). Raises ValueError if a and b differ in shape.
         if a.shape != b.shape:
             raise ValueError(
                 f"{self.name}: expected as many real as fake logits, in one shape, "
@@ -114,6 +117,7 @@ class RelativisticPaired(RelativisticLoss):
         return (a - b,)
 
     def transpose(self, dts, a, b):
+        # (da, db) = (dt, -dt), because t = a - b. dts holds dt.
         (dt,) = dts
         return dt, -dt
 
@@ -132,7 +136,10 @@ class RelativisticAverage(RelativisticLoss):
         return a - mean_of(b), mean_of(a) - b
 
     def transpose(self, dts, a, b):
+        # (da, db) from dts = (dt, ds), by the formulas of the class.
         dt, ds = dts
+        # t = a - mean b, s = mean a - b: each entry of a is in its t and, divided by the size of a, in every
+        # s
         return dt + ds.sum() / a.size, -ds - dt.sum() / b.size
 
 

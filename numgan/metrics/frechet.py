@@ -16,12 +16,12 @@ def frechet_distance(real, fake):
 
     For features of the Inception network (pool3), this is the FID.
 
-    d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
+    d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (sums divided by N - 1, M - 1)
 
     real (N, D), fake (M, D)   the features, N and M at least 2; d^2 is in their squared units
 
-    For small N, d^2 is biased upwards by about D / N: compare only values of the same N. Covariances may be
-    singular (N <= D).
+    For small N, the mean of d^2 is too large by about D / N: compare only values of the same N. Covariances
+    may be singular (N <= D).
 
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
@@ -32,9 +32,9 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance d^2 of two Gaussians with given means and covariances.
+    """The Frechet distance d^2, a float, of two Gaussians with given means and covariances.
 
-    The formula is that of frechet_distance.
+    d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances
 
     mean1, mean2 (D,)      the means
     cov1, cov2 (D, D)      the covariances: symmetric, with no eigenvalue below 0 (except for rounding)
@@ -48,7 +48,7 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
         shape = "(D,)" if name.startswith("mean") else "(D, D)"
         moments[name] = real_array(where, name, a, shape).astype(np.float64)
     d = moments["mean1"].size
-    for (name, a), shape in zip(moments.items(), 2 * ((d,), (d, d))):
+    for (name, a), shape in zip(moments.items(), 2 * ((d,), (d, d))):  # mean, covariance, mean, covariance
         if a.shape != shape:
             raise ValueError(
                 f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of "
@@ -57,7 +57,9 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
     for name in ("cov1", "cov2"):
         c = moments[name]
         size = np.abs(c).max()
-        if np.abs(c - c.T).max() > 1e-6 * size or np.linalg.eigvalsh(c)[0] < -1e-6 * size:
+        smallest, *_ = np.linalg.eigvalsh(c)  # the eigenvalues, in rising order
+        # 1e-6: more than the rounding of covariances in float32
+        if np.abs(c - c.T).max() > 1e-6 * size or smallest < -1e-6 * size:
             raise ValueError(
                 f"{where}: expected {name} symmetric without negative eigenvalues, got another matrix; "
                 f"np.cov(features, rowvar=False) makes one"
@@ -66,24 +68,34 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
 
 
 def _covariance(x):
+    """The covariance matrix (D, D) of the rows x (N, D): centred' centred / (N - 1)."""
     centred = x - x.mean(axis=0)
     return centred.T @ centred / (len(x) - 1)
 
 
 def _frechet(m1, s1, m2, s2):
-    # tr (S1 S2)^1/2 = tr (R S2 R)^1/2 with R = S1^1/2: R S2 R is similar to S1 S2 and symmetric, so its
+    """The Frechet distance d^2, a float, of two Gaussians.
+
+    m1, m2 (D,)      their means
+    s1, s2 (D, D)    their covariances S1, S2
+
+    d^2 = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr (S1 S2)^1/2. The last trace is the sum of the square roots of
+    the eigenvalues of S1 S2. A result below 0, from rounding, becomes 0.
+    """
+    # S1 = R R' with R = V diag(sqrt(values)): R' S2 R has the eigenvalues of S1 S2 and is symmetric, so its
     # eigenvalues are real
     values, vectors = np.linalg.eigh(s1)
-    root = vectors * np.sqrt(_cleared(values))
+    root = vectors * np.sqrt(_cleared(values))  # R
     product = root.T @ s2 @ root
     shared = np.sqrt(_cleared(np.linalg.eigvalsh((product + product.T) / 2))).sum()
     return max(0.0, float(((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * shared))
 
 
 def _cleared(eigenvalues):
-    """A copy of the eigenvalues in which negative ones and rounding errors are 0.
+    """A copy of the `eigenvalues` (D,) in which negative ones and rounding errors are 0.
 
-    The square root would enlarge a rounding error: the root of 1e-16 is 1e-8, and there may be many.
+    An eigenvalue counts as a rounding error up to D machine epsilons of the largest absolute value. The
+    square root would enlarge a rounding error: the root of 1e-16 is 1e-8, and there may be many.
     """
     rounding = len(eigenvalues) * np.finfo(np.float64).eps * np.abs(eigenvalues).max()
     return np.where(eigenvalues > rounding, eigenvalues, 0.0)
@@ -96,8 +108,8 @@ def inception_score(probabilities, splits=1):
     score of a split = exp(mean_i KL(p(y|x_i) || p(y)))    p(y) the mean of p(y|x_i) in the split
 
     probabilities (N, K)   the classifier's probabilities of K classes for each sample; every row sums to 1
-    splits                 into how many consecutive splits the rows are divided; sizes differ by at most one
-                           row
+    splits                 number of splits, consecutive parts of the rows whose sizes differ by at most one
+                           row; 1 by default
 
     The score is K for certain and evenly spread predictions, 1 if all predictions are equal. A generator of
     one perfect picture for each class has the best score, so report the score with a metric of modes. With
@@ -120,6 +132,7 @@ def inception_score(probabilities, splits=1):
 
 
 def _mutual_information(p):
+    """The mean of KL(p_i || mean p) over the rows p_i of p (N, K), where mean p is the mean row."""
     ratio = np.divide(p, p.mean(axis=0), out=np.ones_like(p), where=p > 0)  # 0 log 0 = 0
     return (p * np.log(ratio)).sum(axis=1).mean()
 
@@ -149,8 +162,8 @@ def mmd(real, fake, sigma):
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
     real x (M, D), fake y (N, D)    samples or features, at least 2 rows of each
-    sigma                           the width, in their units; a usual choice is the median distance of two
-                                    rows
+    sigma                           the width of the kernel, in the units of the samples; a usual choice is
+                                    the median distance of two rows
 
     For equal distributions the mean of MMD^2 is 0, so it may be negative.
 
@@ -159,18 +172,31 @@ def mmd(real, fake, sigma):
     Source: Gretton et al. 2012, lemma 6.
     """
     x, y = pair("mmd", real, fake, least=2)
-    rate = -0.5 / positive("mmd", "sigma", sigma) ** 2
+    rate = -0.5 / positive("mmd", "sigma", sigma) ** 2  # k(a, b) = exp(rate |a - b|^2)
     return _unbiased_mmd(x, y, lambda a, b: ((span, np.exp(rate * d)) for span, d in squared_distances(a, b)))
 
 
 def _cubic(a, b):
+    """Yield (span, k), where k holds (a_i.b_j / D + 1)^3 for the rows i in the slice `span`, and all rows j.
+
+    a is (M, D), b is (N, D), and k is (rows in span, N).
+    """
     for span in spans(len(a), len(b)):
         k = a[span] @ b.T / a.shape[1] + 1
         yield span, k * k * k
 
 
 def _unbiased_mmd(x, y, kernel):
+    """The unbiased MMD^2, a float, of the rows x (M, D) and y (N, D).
+
+    MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
+
+    kernel(a, b) yields pairs (span, k). k is an array with k(a_i, b_j) for the rows i in the slice `span`,
+    and all rows j.
+    """
+
     def within(a):
+        """The mean of k over all pairs of different rows of a."""
         total = 0.0
         for span, k in kernel(a, a):
             # a row forms no pair with itself, which makes the estimate unbiased

@@ -22,11 +22,11 @@ class ModeCoverage(NamedTuple):
 
     captured       the number of modes with at least one sample of high quality
     modes          K, the number of all modes
-    high_quality   the fraction of the samples that are of high quality
-    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; nan without
-                   such a sample
-    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma; nan with fewer than
-                   two
+    high_quality   the share of the samples that are of high quality, from 0 to 1
+    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; nan if no
+                   sample is of high quality
+    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma; nan for a mode with
+                   fewer than two
     counts         (K,) number of samples of high quality in each mode
     """
 
@@ -55,17 +55,20 @@ class LabelCoverage(NamedTuple):
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """Measure which modes of a known mixture of Gaussians the samples have, and how well: a ModeCoverage.
+    """The ModeCoverage of samples: which modes of a known mixture of Gaussians they have, and how well.
 
-    The Gaussians are round and have equal sigma and equal weight.
+    The Gaussians have equal weight and the same standard deviation sigma along each axis. The result is the
+    named tuple ModeCoverage(captured, modes, high_quality, reverse_kl, relative_std, counts): the number of
+    modes with samples of high quality, K, the share of such samples, and the numbers defined below; counts
+    (K,) is their number in each mode.
 
     points x (N, D)    the samples
     centres c (K, D)   the centres of the modes
     std                sigma of every mode along each axis, in the units of the points
 
-        k(i) = argmin_k |x_i - c_k|                x_i is of high quality if |x_i - c_k(i)| <= 3 sigma
-        reverse KL = sum_k q_k log(K q_k)          q the shares of the modes among samples of high quality
-        relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
+    k(i) = argmin_k |x_i - c_k|                    x_i is of high quality if |x_i - c_k(i)| <= 3 sigma
+    reverse KL = sum_k q_k log(K q_k)              q the shares of the modes among samples of high quality
+    relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
 
     Without a sample of high quality the reverse KL is nan; with fewer than two in mode k, relative std_k is
     nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889, reverse KL about (K - 1) / (2 N),
@@ -82,10 +85,10 @@ def mode_coverage(points, centres, std):
     sigma = positive(where, "std", std)
     k = len(c)
     assigned, distance = nearest(x, c)
-    good = distance <= (RADIUS * sigma) ** 2
+    good = distance <= (RADIUS * sigma) ** 2  # distance is squared
     counts = np.bincount(assigned[good], minlength=k)
     spread = np.full(k, np.nan)
-    for mode in np.flatnonzero(counts > 1):
+    for mode in np.flatnonzero(counts > 1):  # a variance needs two samples
         spread[mode] = np.sqrt(x[good & (assigned == mode)].var(axis=0, ddof=1).mean()) / sigma
     return ModeCoverage(
         int((counts > 0).sum()), k, float(good.mean()), _kl_to_uniform(counts), spread, counts
@@ -94,18 +97,21 @@ def mode_coverage(points, centres, std):
 
 @may_underflow
 def label_coverage(labels, classes):
-    """Measure how many of K classes N samples have, and how evenly: a LabelCoverage.
+    """The LabelCoverage of N samples: how many of K classes they have, and how evenly.
+
+    It is the named tuple (captured, modes, kl, counts): the number of classes with a sample, K, KL in nats,
+    and the number of samples of each class (K,).
 
     labels (N,)   the class that a classifier gave to each sample, integers from 0 to K - 1
     classes       K, the number of classes
 
-        KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
+    KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
 
     Stacked MNIST: a picture with digits a, b, c in its three colour channels has label 100 a + 10 b + c, and
     K = 1000. N uniform draws have a KL of about (K - 1) / (2 N), not 0: 0.0192 for the usual N = 26,000.
 
-    Raises ValueError for labels that are not integers, out of range or empty, or classes below 1. Source:
-    Metz et al. 2017 (unrolled GANs), section 3.3.1; Srivastava et al. 2017 (VEEGAN), section 4.2.
+    Raises ValueError for labels that are not integers, out of range or empty, or classes below 1.
+    Source: Metz et al. 2017 (unrolled GANs), section 3.3.1; Srivastava et al. 2017 (VEEGAN), section 4.2.
     """
     k = whole("label_coverage", "classes", classes, 1)
     counts = np.bincount(read_labels("label_coverage", "labels", labels, classes=k), minlength=k)
@@ -113,6 +119,10 @@ def label_coverage(labels, classes):
 
 
 def _kl_to_uniform(counts):
+    """KL(q || uniform) = sum_k q_k log(K q_k) in nats, a float, for the shares q of `counts` (K,).
+
+    0 log 0 counts as 0. nan if all counts are 0; a result below 0, from rounding, becomes 0.
+    """
     if not counts.any():
         return float("nan")
     q = counts[counts > 0] / counts.sum()

@@ -36,7 +36,7 @@ class PrecisionRecall(NamedTuple):
 class DensityCoverage(NamedTuple):
     """The result of density_coverage(): two numbers about balls around the real samples.
 
-    density    in how many balls a generated sample lies, on average, divided by k; may be above 1
+    density    the mean number of balls in which a generated sample lies, divided by k; may be above 1
     coverage   the share of the balls with a generated sample in them
 
     The radius of a ball is the distance from its real sample to the k-th nearest other real sample.
@@ -64,18 +64,18 @@ class NDB(NamedTuple):
 
 @may_underflow
 def precision_recall(real, fake, k=3):
-    """Measure the share of each of two sets that lies near the other set: a PrecisionRecall.
+    """The PrecisionRecall of two sets: the share of each set that lies near the other set.
 
     precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
 
     r_k(x_i) is the distance from x_i to the k-th nearest other x: the radius of a ball around x_i. r_k(y_j)
-    is the distance from y_j to the k-th nearest other y.
+    is the distance from y_j to the k-th nearest other y. k is 3 by default.
 
-    real x (N, D), fake y (M, D)   features, or samples whose distances are meaningful; more than k of each
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; more than k of each
 
-    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input. Source:
-    Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
+    Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
     where = "precision_recall"
     x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1))
@@ -84,35 +84,36 @@ def precision_recall(real, fake, k=3):
 
 @may_underflow
 def density_coverage(real, fake, k=5):
-    """Measure how well generated samples cover real samples: a DensityCoverage.
+    """The DensityCoverage of two sets: more robust versions of precision and recall.
 
-        density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
-        coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
+    density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
+    coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
 
-    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball around x_i.
+    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball around x_i. k is 5
+    by default, and [condition] is 1 if the condition holds, otherwise 0.
 
-    real x (N, D), fake y (M, D)   features, or samples whose distances are meaningful; N above k
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; N above k
 
-    These are more robust versions of recall and precision. Outliers matter less than in `precision_recall`:
-    fakes have no balls, and the large ball of a real outlier is one of N in the coverage. For equal
-    distributions the mean of the density is 1, and that of the coverage is 1 - (N - 1)...(N - k) / ((M + N -
-    1)...(M + N - k)).
+    Outliers matter less than in `precision_recall`: fakes have no balls, and the large ball of a real outlier
+    is one of N in the coverage. For equal distributions the mean of the density is 1, and that of the
+    coverage is 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
 
-    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input. Source:
-    Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
+    Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
     """
     where = "density_coverage"
     x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1, fake_least=1))
-    r = radii(x, k)
+    r = radii(x, k)  # squared, as the distances d
+    # for each real row, the number of generated rows in its ball
     inside = np.concatenate([(d <= r[span, None]).sum(axis=1) for span, d in squared_distances(x, y)])
     return DensityCoverage(float(inside.sum() / (k * len(y))), float((inside > 0).mean()))
 
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """The share of real rows that get a wrong label from a 1-nearest-neighbour classifier of generated rows.
+    """The share, a float, of real rows that get a wrong label: that of the nearest generated row.
 
-    Each real row gets the label of the nearest generated row.
+    This is the error of a 1-nearest-neighbour classifier that is trained with generated rows.
 
     error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]
 
@@ -132,32 +133,36 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     x, t = enlarged(x, rows(where, "test", test, like=("train", x), single=True))
     known = read_labels(where, "train_labels", train_labels, count=len(x))
     truth = read_labels(where, "test_labels", test_labels, count=len(t))
-    return float((known[nearest(t, x)[0]] != truth).mean())
+    neighbour, _ = nearest(t, x)
+    return float((known[neighbour] != truth).mean())
 
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """Divide the space into bins and count the bins in which two sets have clearly different shares: an NDB.
+    """The NDB of two sets: the number of bins with significantly different shares of the two sets, and more.
 
     k-means divides the real samples into bins. A sample is in the bin of the nearest centre. A two-proportion
-    z-test compares the shares of the two sets in each bin.
+    z-test compares the shares of the two sets in each bin. The result is the named tuple NDB(different, bins,
+    js, real, fake): the number of different bins, the number of bins, JS in nats, and the shares p and q.
 
-        z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
-        bin k is different if |z_k| > Phi^-1(1 - significance / 2)
-        JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
+    z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
+    bin k is different if |z_k| > Phi^-1(1 - significance / 2)
+    JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
 
-    real (N, ...)   real samples, at least `bins` different rows; p_k is the share of them in bin k
-    fake (M, ...)   generated samples; q_k is the share of them in bin k
-    bins            the number of bins
-    seed            the seed of the random first centres of k-means
-    significance    the probability that a bin of two equal distributions counts as different
+    real (N, ...)    real samples, at least `bins` different rows; p_k is the share of them in bin k
+    fake (M, ...)    generated samples; q_k is the share of them in bin k
+    bins             the number of bins, 100 by default
+    seed             an integer from which the initial centres of k-means are drawn, 0 by default
+    significance     the probability that a bin counts as different although both distributions are equal,
+                     0.05 by default
 
     For equal distributions about significance * bins bins are different; fewer if N is much above M, because
     the bins are made from the real samples.
 
     Raises ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not
-    between 0 and 1. Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the
-    initial centres are those of Arthur and Vassilvitskii 2007.
+    between 0 and 1.
+    Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the initial centres
+    are those of Arthur and Vassilvitskii 2007.
     """
     x, y = enlarged(*pair("ndb", real, fake, single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
@@ -166,9 +171,10 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
             f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05"
         )
     centres, own = _k_means(x, k, stream(seed, "ndb"))
-    p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, nearest(y, centres)[0]))
+    other, _ = nearest(y, centres)
+    p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, other))
     s = (len(x) * p + len(y) * q) / (len(x) + len(y))
-    spread = np.sqrt(s * (1 - s) * (1 / len(x) + 1 / len(y)))
+    spread = np.sqrt(s * (1 - s) * (1 / len(x) + 1 / len(y)))  # z = (p - q) / spread
     different = np.abs(p - q) > NormalDist().inv_cdf(1 - significance / 2) * spread
     middle = (p + q) / 2
     return NDB(int(different.sum()), k, float((_kl(p, middle) + _kl(q, middle)) / 2), p, q)
@@ -179,44 +185,51 @@ def radii(x, k):
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
         np.fill_diagonal(d[:, span], np.inf)  # a row is not its own neighbour
-        out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]
+        out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]  # the k-th smallest of each row
     return out
 
 
 def _share_inside(points, centres, squared_radii):
+    """The share, a float, of the rows of points (M, D) that lie in at least one ball.
+
+    centres (N, D) are the centres of the balls, and squared_radii (N,) the squares of their radii.
+    """
     inside = sum((d <= squared_radii).any(axis=1).sum() for _, d in squared_distances(points, centres))
     return float(inside / len(points))
 
 
 def _k_means(x, k, rng):
-    """Divide the rows x (N, D) into K bins by Lloyd's algorithm: (centres (K, D), bin of each row (N,)).
+    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm.
 
-    k     K, the number of bins
-    rng   the generator that draws the initial centres, which are those of k-means++
-
-    A bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
+    k is K, the number of bins. The initial centres are those of k-means++, drawn with rng, a numpy Generator.
+    Then the centres are replaced by the means of their rows, at most ROUNDS = 50 times, until no row changes
+    its bin. A bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
     """
     centres = x[[rng.integers(len(x))]]
-    least = nearest(x, centres)[1]
+    _, least = nearest(x, centres)  # the squared distance of each row to the nearest centre
     while len(centres) < k:
         if not least.any():
             raise ValueError(
                 f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, "
                 "or draw more samples"
             )
-        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # a row far from all centres is more likely
+        # k-means++: the probability of a row is proportional to its squared distance to the nearest centre
+        chosen = x[[rng.choice(len(x), p=least / least.sum())]]
         centres = np.concatenate([centres, chosen])
-        least = np.minimum(least, nearest(x, chosen)[1])
-    assigned = nearest(x, centres)[0]
+        _, distance = nearest(x, chosen)
+        least = np.minimum(least, distance)
+    assigned, _ = nearest(x, centres)
     for _ in range(ROUNDS):
         for one in np.unique(assigned):
             centres[one] = x[assigned == one].mean(axis=0, dtype=np.float64)
-        before, assigned = assigned, nearest(x, centres)[0]
+        before = assigned
+        assigned, _ = nearest(x, centres)
         if np.array_equal(before, assigned):
             break
     return centres, assigned
 
 
 def _kl(p, q):
+    """KL(p || q) = sum_k p_k log(p_k / q_k), in nats, of two histograms (K,); 0 log 0 counts as 0."""
     some = p > 0
     return (p[some] * np.log(p[some] / q[some])).sum()

@@ -14,6 +14,10 @@ SINGLE = 1e15  # the square of such a number, and a sum of squares, fit into a f
 
 
 def _unmasked(where, name, x):
+    """The array np.asarray(x). Raises ValueError if x is a masked array.
+
+    `where` and `name`, the names of the metric and of the argument, are for the message.
+    """
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError(
             f"{where}: expected {name} without a mask, got a masked array, whose masked rows would count; "
@@ -23,7 +27,7 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """Convert x to an array and check its numbers. Returns the array.
+    """The argument x as an array of its own dtype, after a check of its numbers.
 
     where   the name of the metric, for the message
     name    the name of the argument, for the message
@@ -50,14 +54,15 @@ def real_array(where, name, x, shape):
 
 
 def rows(where, name, x, least=1, like=None, single=False):
-    """Convert x (N, ...) to rows (N, D) of float64, and check them. Returns the rows.
+    """The argument x (N, ...) as rows (N, D), float64 and contiguous. Each sample is one row.
 
     where    the name of the metric, for the message
     name     the name of the argument, for the message
     least    the smallest allowed number of rows
-    like     (name, array) of an argument that was checked before; x must have the same number of columns
+    like     (name, rows) of an argument that was checked before; x must have the same number of columns;
+             None, the default: no such check
     single   True: float32 stays float32 if all numbers are below 1e15 in size. This is twice as fast; only
-             for metrics that tolerate its rounding
+             for metrics that tolerate its rounding. False by default
 
     Raises ValueError for too few rows, fewer than two axes, no column, another D than that of `like`, or
     numbers that `real_array` refuses.
@@ -72,39 +77,40 @@ def rows(where, name, x, least=1, like=None, single=False):
             f"{where}: expected {name} of at least {least} rows, got {len(a)}; draw more samples"
         )
     a = a.reshape(len(a), -1)
-    if like is not None and a.shape[1] != like[1].shape[1]:
-        raise ValueError(
-            f"{where}: expected {name} with the {like[1].shape[1]} columns of {like[0]}, got {a.shape[1]}; "
-            f"both must hold the same kind of sample or feature"
-        )
+    if like is not None:
+        other, others = like
+        if a.shape[1] != others.shape[1]:
+            raise ValueError(
+                f"{where}: expected {name} with the {others.shape[1]} columns of {other}, got {a.shape[1]}; "
+                f"both must hold the same kind of sample or feature"
+            )
     keep = single and a.dtype == np.float32 and np.abs(a).max() < SINGLE
     return np.ascontiguousarray(a, np.float32 if keep else np.float64)
 
 
 def pair(where, real, fake, least=1, fake_least=None, single=False):
-    """Convert the arguments real and fake of a metric to rows of numbers. Returns (real (N, D), fake (M, D)).
+    """The arguments `real` (N, ...) and `fake` (M, ...) of a metric as rows, a pair (N, D) and (M, D).
 
     where        the name of the metric, for the message
-    least        the smallest allowed number of rows of both
-    fake_least   the smallest allowed number of rows of fake; None: `least`
-    single       True: float32 may stay float32, see `rows`
+    least        the smallest allowed number of rows of both, 1 by default
+    fake_least   the smallest allowed number of rows of fake; None, the default: `least`
+    single       True: float32 arrays stay float32 if their numbers are below 1e15 in size; otherwise the rows
+                 are float64. False by default
 
-    Raises ValueError as `rows` does.
+    Raises ValueError for too few rows, different numbers of columns D, or numbers that `real_array` refuses.
     """
     x = rows(where, "real", real, least, single=single)
     return x, rows(where, "fake", fake, fake_least or least, like=("real", x), single=single)
 
 
 def labels(where, name, x, count=None, classes=None):
-    """Check the labels x (N,), integers from 0, and convert them to int64. Returns the array.
+    """The labels x (N,), integers from 0, converted to int64.
 
-    where     the name of the metric, for the message
-    name      the name of the argument, for the message
-    count     the required number of labels; None: any
-    classes   every label must be below this number; None: any label from 0
+    count     the required number of labels; None, the default: any
+    classes   every label must be below this number; None, the default: any label from 0
 
     Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
-    0.
+    0. `where` and `name`, the names of the metric and of the argument, are for the message.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -126,7 +132,7 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """Convert `value` to a float. Raises ValueError unless it is a number from 1e-15 to 1e15.
+    """The number `value` as a float. Raises ValueError unless it is from 1e-15 to 1e15.
 
     A number in this range has a square that fits into a float32. `where` and `name`, the names of the metric
     and of the argument, are for the message.
@@ -140,9 +146,10 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=np.inf):
-    """Convert `value` to an int. Raises ValueError unless it is a whole number from `least` to `most`.
+    """The number `value` as an int. Raises ValueError unless it is a whole number from `least` to `most`.
 
-    `where` and `name`, the names of the metric and of the argument, are for the message.
+    Both bounds are included; `most` is infinity by default. `where` and `name`, the names of the metric and
+    of the argument, are for the message.
     """
     if not is_integer(value, least) or value > most:
         bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
@@ -154,10 +161,11 @@ def whole(where, name, value, least, most=np.inf):
 
 
 def spans(n, width):
-    """An iterator of slices that together cover range(n), so that n rows can be computed a few at a time.
+    """An iterator of slices that together cover range(n), so that n rows are computed a few at a time.
 
-    width is how many numbers the computation of one row needs. A slice has as many rows as fit into BLOCK
-    numbers, at least one.
+    width   numbers that the computation holds for one row
+
+    Each slice has as many rows as fit into BLOCK = 2^20 numbers, but at least one row.
     """
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
@@ -171,29 +179,31 @@ def squared_distances(x, y):
 
         |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j
 
-    So most of the work is a matrix product. First the middle of y is subtracted from x and y (this needs one
-    copy of y), because far from 0 rounding would hide the difference. Distances below the rounding error of
-    the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0. So equal rows have
-    distance 0, and no distance is negative.
+    So most of the work is a matrix product. First a vector near the mean of y is subtracted from x and y
+    (this needs one copy of y), because far from 0 rounding would hide the difference. Distances below the
+    rounding error of the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0: equal
+    rows have distance 0, and no distance is negative. d is float32 if x and y are, otherwise float64. The
+    caller may write to d.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
-    of_y = np.einsum("nd,nd->n", y, y)
+    of_y = np.einsum("nd,nd->n", y, y)  # |y_j|^2
     for span in spans(len(x), len(y)):
         part = x[span] - middle
-        scale = np.einsum("md,md->m", part, part)[:, None] + of_y
+        scale = np.einsum("md,md->m", part, part)[:, None] + of_y  # |x_i|^2 + |y_j|^2
         d = part @ y.T
         d *= -2
         d += scale
         scale *= (4 + np.sqrt(x.shape[1])) * np.finfo(d.dtype).eps
-        d *= d > scale
+        d *= d > scale  # scale is now the rounding error: a smaller distance becomes 0
         yield span, d
 
 
 def nearest(x, y):
-    """For each row of x (M, D) the nearest row of y (N, D): (index, squared distance), two arrays (M,).
+    """(index, distance) of the nearest row of y (N, D), for each row of x (M, D). The distance is squared.
 
-    index is the number of the row of y. If several rows are equally near, it is the first of them.
+    index (M,) int64 holds numbers of rows of y, and distance (M,) is float64. Among equally near rows, the
+    first one counts.
     """
     index, least = np.empty(len(x), np.int64), np.empty(len(x))
     for span, d in squared_distances(x, y):
@@ -205,22 +215,23 @@ def nearest(x, y):
 def _middle(y):
     """A vector (D,) near the mean of the rows y (N, D), to be subtracted from the rows.
 
-    It is the mean of each column, rounded to a multiple of a power of two. The power is just above the
-    largest distance of the column's numbers from their mean. So integers stay integers after the subtraction,
-    and the result is 0 for most data. For a constant column, the result is this constant.
+    Each number of the result is the mean of its column, rounded to a multiple of a power of two. The power is
+    just above the largest distance of the column's numbers from their mean. So integers stay integers after
+    the subtraction, and the result is 0 for most data. For a constant column, the result is this constant.
     """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))
-    unit = np.ldexp(1.0, np.frexp(spread)[1])
+    _, exponent = np.frexp(spread)  # spread = mantissa 2^exponent, with the mantissa from 0.5 to 1
+    unit = np.ldexp(1.0, exponent)
     return np.where(spread > 0, np.rint(mean / unit) * unit, mean)
 
 
 def enlarged(*sets):
-    """The arrays `sets`, multiplied by one power of two if all their numbers are below 1e-15 in size.
+    """The arrays `sets`, a list or tuple; numbers that are all below 1e-15 in size become larger.
 
-    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0. If a
-    number is larger, or all numbers are 0, the arrays are returned unchanged. Returns a list or tuple of
-    arrays.
+    Then all arrays are multiplied by one power of two, and the largest number is about 1. Without this, the
+    squares of such numbers would underflow to 0. If a number is larger, the arrays are returned unchanged.
     """
     top = max(np.abs(a).max() for a in sets)
-    return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets
+    _, exponent = np.frexp(top)  # top = mantissa 2^exponent; the exponent of 0 is 0
+    return [np.ldexp(a, -exponent) for a in sets] if top < 1 / SINGLE else sets

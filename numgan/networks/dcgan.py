@@ -28,36 +28,40 @@ GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
 
 def _doubling(kernel, name):
-    """Make two dicts of arguments, with which a ConvTranspose2d doubles an image and a Conv2d halves it.
+    """(window, extra): arguments with which a ConvTranspose2d doubles an image and a Conv2d halves it.
 
-    The first dict is for both classes: kernel, stride 2, padding. The second is for ConvTranspose2d only:
-    output_padding. The sizes are exact: 2 S from S, and S from 2 S. `kernel` is an integer or a pair (height,
-    width). Raises ValueError for anything else; the message begins with `name`.
+    window   a dict with kernel, stride and padding, for both classes; the stride is 2
+    extra    a dict with output_padding, for ConvTranspose2d only
+
+    The sizes are exact: 2 S from S, and S from 2 S. `kernel`, the kernel size, is an integer or a pair
+    (height, width). Raises ValueError for anything else; the message begins with `name`.
     """
     sides = both_sides(kernel, f"{name}: kernel")
+    # the size (S - 1) 2 - 2 padding + k + output_padding is 2 S if output_padding = 2 padding + 2 - k
     padding, extra = tuple((k - 1) // 2 for k in sides), tuple(k % 2 for k in sides)
-    if sides[0] == sides[1]:
+    height, width = sides
+    if height == width:  # one integer in place of equal pairs
         sides, padding, extra = sides[0], padding[0], extra[0]
     return {"kernel": sides, "stride": 2, "padding": padding}, {"output_padding": extra}
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """Make a generator z (N, latent) -> images (N, H, W, colours) in -1..1.
+    """A DCGAN generator, a Sequential: z (N, latent) -> images (N, H, W, colours) in -1..1
 
         H = h 2^len(channels),  W = w 2^len(channels),  start = (h, w), or one integer if h = w
-
-    latent     the number of entries of z
-    start      the size of the smallest feature map
-    channels   the numbers of channels of the feature maps
-    colours    the number of channels of an image
-    kernel     the size of the windows: 5 in the paper, 4 in later code, or a pair (height, width)
-    init       the initialiser of the weights
 
     It begins with a Dense layer and a Reshape to images (h, w, channels[0]). Then one transposed convolution
     of stride 2 for each further number in `channels`, and a last one to `colours` channels, double the size
     each time. BatchNorm and ReLU follow each of these layers, but after the last one there is only Tanh.
+
+    channels    a tuple of numbers of channels, from the smallest image to the largest
+    kernel      kernel size of the convolutions, an integer or a pair (height, width): 5, the default, in the
+                paper, 4 in later code
+    init        the initialiser of the weights, by default N(0, 0.02^2)
+
     Raises ValueError for another start or kernel, or if there are no channels.
     """
+    # the arguments of both kinds of convolutions, and the output_padding of the transposed ones
     window, extra = _doubling(kernel, "dcgan_generator")
     channels = numbers_of_channels(channels, "dcgan_generator: channels")
     h, w = both_sides(start, "dcgan_generator: start")
@@ -77,21 +81,21 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """Make a discriminator: images (N, H, W, colours) -> logits (N, 1).
+    """A DCGAN discriminator, a Sequential: images (N, H, W, colours) -> logits (N, 1)
 
         H = h 2^len(channels),  W = w 2^len(channels),  end = (h, w), or one integer if h = w
 
-    end        the size of the smallest feature map
-    channels   the numbers of channels of the convolutions
-    colours    the number of channels of an image
-    kernel     the size of the windows: an integer or a pair (height, width)
-    init       the initialiser of the weights
-    norm       False: no BatchNorm, as critics need it
-    slope      the slope of LeakyReLU
-
     For each number in `channels` it has a convolution of stride 2 to this number of channels, BatchNorm and
-    LeakyReLU. The first convolution has no BatchNorm. Then a Dense layer maps the (h, w, channels[-1])
-    entries to one logit. Raises ValueError for another end or kernel, or if there are no channels.
+    LeakyReLU(slope). The first convolution has no BatchNorm. Then a Dense layer maps the (h, w, channels[-1])
+    entries to one logit.
+
+    channels    a tuple of numbers of channels, from the largest image to the smallest
+    kernel      kernel size of the convolutions, an integer or a pair (height, width), 5 by default
+    init        the initialiser of the weights, by default N(0, 0.02^2)
+    norm        False: no layer has BatchNorm, as a gradient penalty needs it
+    slope       that of the LeakyReLUs, 0.2 by default
+
+    Raises ValueError for another end or kernel, or if there are no channels.
     """
     window, _ = _doubling(kernel, "dcgan_discriminator")
     channels = numbers_of_channels(channels, "dcgan_discriminator: channels")
@@ -105,18 +109,13 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """Make a convolutional classifier with max pooling: images (N, H, W, colours) -> logits (N, outputs).
+    """A convolutional classifier, a Sequential: images (N, H, W, colours) -> logits (N, outputs)
 
-    size       (H, W), or one integer if H = W
-    channels   the numbers of channels of the convolutions
-    hidden     the number of units of the hidden Dense layer
-    colours    the number of channels of an image
-    dropout    the rate of Dropout
-    init       the initialiser of the weights
-
-    For each number in `channels` the network has a 3 x 3 convolution to this number of channels, ReLU, and
-    max pooling that halves the image. Then come a hidden Dense layer with ReLU, Dropout, and a Dense layer to
-    the logits. Introductions to GANs often use this network as D. Raises ValueError for another size, for one
+    size is (H, W), or one integer if H = W; outputs is 1 by default, and dropout 0.5. For each number in the
+    tuple `channels` the network has a 3 x 3 convolution to this number of channels, ReLU, and max pooling
+    that halves the image, rounded down. Then come a hidden Dense layer of `hidden` units with ReLU, Dropout
+    at the rate `dropout`, and a Dense layer to the logits. `init` is the initialiser of the weights, `he` by
+    default. Introductions to GANs often use this network as D. Raises ValueError for another size, for one
     that is too small for the poolings, or if there are no channels.
     """
     layers = []

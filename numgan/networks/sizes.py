@@ -20,9 +20,10 @@ FAST = 128  # the longest side that is recommended for training without a graphi
 
 
 def both_sides(size, name):
-    """The pair (height, width) of `size`, an integer of at least 1 for a square, or a pair of such integers.
+    """The tuple (height, width) of two ints, from `size`: an integer of at least 1, or a pair of them.
 
-    Raises ValueError for another size; the message begins with `name`.
+    An integer means a square. A pair is a tuple or a list. Raises ValueError for anything else; the message
+    begins with `name`.
     """
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2 or not all(is_integer(side, 1) for side in sides):
@@ -31,9 +32,9 @@ def both_sides(size, name):
 
 
 def numbers_of_channels(channels, name):
-    """Convert `channels`, a tuple or list of numbers of channels, to a tuple of integers of at least 1.
+    """The numbers of channels in `channels`, a tuple or list of integers of at least 1, as a tuple of ints.
 
-    Raises ValueError for anything else, or if it is empty; the message begins with `name`.
+    Raises ValueError for anything else, or if there is none; the message begins with `name`.
     """
     found = tuple(channels) if isinstance(channels, (tuple, list)) else ()
     if not found or not all(is_integer(number, 1) for number in found):
@@ -44,15 +45,16 @@ def numbers_of_channels(channels, name):
 
 
 def levels_of(size):
-    """The levels of a convolutional network for pictures of `size` (height, width): (start, levels).
+    """(start, levels) for pictures of `size` = (height, width), where start is a pair (h, w).
 
-    A level doubles or halves the picture: height = start[0] 2^levels and width = start[1] 2^levels. start is
-    the pair of the sides of the smallest feature map. Among the possible numbers of levels this is the first
-    from 2 on whose starts are at most 7. If there is none, it is the largest possible number.
+    height = h 2^levels and width = w 2^levels, with h and w from 2 to 15. A level halves the picture in a
+    discriminator and doubles it in a generator. `levels` is the smallest possible number of at least 2 with h
+    and w of at most 7. If there is none, it is the largest possible number.
 
-    Raises ValueError if there is no such number; the message names the nearest sizes that have one.
+    Raises ValueError if no number is possible, or if a side has more than 256 pixels. The message names the
+    nearest sizes that are possible.
     """
-    known = [
+    known = [  # all possible (start, levels), with rising levels; side >> levels is side / 2^levels
         (tuple(side >> levels for side in size), levels)
         for levels in range(1, LARGEST.bit_length())
         if all(side % 2**levels == 0 and side >> levels in STARTS for side in size)
@@ -66,9 +68,9 @@ def levels_of(size):
 
 
 def advice(size):
-    """The end of an error message about pictures of a wrong size (height, width), a text.
+    """The end of a message about pictures of a wrong `size` (height, width): near sizes, and how to get them.
 
-    It names the two nearest sizes that are possible, and how to get them.
+    Returns the text, with the two sizes that `nearest` finds.
     """
     first, second = nearest(size)
     words = "the nearest sizes" if max(size) <= LARGEST else "sizes that train faster"
@@ -79,14 +81,15 @@ def advice(size):
 
 
 def nearest(size):
-    """The two sizes (height, width) nearest to `size` that networks can have, a list, the better one first.
+    """A list of two sizes (height, width) near `size` that `levels_of` accepts, the better one first.
 
-    They are not larger than `size` if possible, and of at most FAST pixels a side if `size` is too large. The
-    proportions count more than the number of pixels, because cropping loses what does not fit.
+    They have 8 to 256 pixels a side; at most 128 if a side of `size` has more than 256. They are not larger
+    than `size` if possible. The proportions count more than the number of pixels, because cropping loses the
+    part of a picture that does not fit. `size` itself is never among them.
     """
     height, width = size
     most = LARGEST if max(size) <= LARGEST else FAST
-    possible = {
+    possible = {  # a << levels is a 2^levels
         (a << levels, b << levels)
         for a, b in product(NEAR, NEAR)
         for levels in range(1, most.bit_length())
@@ -94,6 +97,11 @@ def nearest(size):
     } - {(height, width)}
 
     def distance(other):
+        """A key for sorting a size `other`: sizes that are not larger come first, then small distances.
+
+        The distance is 2 |tall - wide| + |tall + wide|, with the logarithms of the changes of height and
+        width: |tall - wide| is the change of the proportions, |tall + wide| that of the area.
+        """
         tall, wide = log(other[0] / height), log(other[1] / width)
         return other[0] > height or other[1] > width, 2 * abs(tall - wide) + abs(tall + wide), other
 
@@ -103,9 +111,10 @@ def nearest(size):
 def channels_of(levels, first, width=1.0):
     """The numbers of channels of a generator's feature maps, a tuple, from the smallest map to the largest.
 
-    levels   the number of feature maps
-    first    the smallest feature map has levels * first channels, and every further map has half as many:
-             (128, 64) for two levels and first = 64
-    width    a factor of all these numbers; at least 2 channels remain
+    levels   the number of feature maps: a level doubles the picture
+    first    channels of the smallest feature map for each level. With `levels` levels it has levels * first
+             channels, and every further map has half as many: (128, 64) for two levels and first = 64
+    width    a factor of all these numbers, 1 by default; at least 2 channels remain
     """
+    # levels * first / 2^n, rounded down
     return tuple(max(int((levels * first >> n) * width), 2) for n in range(levels))

@@ -30,18 +30,20 @@ from .schedules import planned, value_at
 
 @may_underflow
 class Optimizer:
-    """The base class of optimisers. A subclass adds only the rule, the formula of the update.
+    """The base class of optimisers: it has everything but the formula of the update, the rule.
 
-    A subclass defines `moments`, the names of its moments (arrays that it keeps from step to step), and two
-    methods:
+    A subclass defines `moments`, the names of its moments, and two methods:
 
-    _rule(step, p, g, *moments)                      updates the parameters p and the moments in place, from
-                                                     the gradient g, with weight decay and clipping. Returns
-                                                     whether all new values are finite
-    _rule_adjoint(dp1, dmoments, g, moments, step)   returns (dg, [derivative for each moment]): the
-                                                     derivatives of a loss with respect to g and to the
-                                                     moments before the update, from those with respect to the
-                                                     new parameters p1 and to the moments after the update
+    _rule(step, p, g, *moments)    updates p and the moments in place, with weight decay and clipping. step is
+                                   the number of updates made before. Returns whether all new values are
+                                   finite
+    _rule_adjoint(dp1, dmoments, g, moments, step)    returns (dg, [derivative for each moment]): the
+                                   derivatives of a loss with respect to g and to the moments before the
+                                   update, from those with respect to p1 and to the moments after the update
+
+    lr             the learning rate, a number or a schedule
+    weight_decay   weight_decay p is added to the gradient g before the rule; 0 by default
+    clip           the weights are clipped to [-clip, clip] after the rule; None, the default: no clipping
 
     Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
@@ -69,19 +71,22 @@ class Optimizer:
 
     @property
     def _options(self):
-        """(weight_decay, clip), the last arguments of the optimisers' kernels. No clipping is clip = inf."""
+        """(weight_decay, clip), the last arguments of the optimisers' kernels; infinity if clip is None."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
-        """The state before the first update of p (P,): {"step": 0, name of each moment: zeros (P,)}."""
+        """The state before the first update of p (P,), a dict: "step" is 0, and each moment is zeros (P,)."""
         return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
 
     def update(self, p, g, state):
-        """Update the parameters p and the state in place, from the gradient g. Returns whether all is finite.
+        """Update p and state in place. Returns True if all new values are finite, otherwise False.
 
-        p and g are vectors (P,), and state is a dict as from `start`. g stays unchanged. Ctrl-C takes effect
-        only after the update. Raises ValueError if g is None or differs from p in shape, or if state does not
-        have the step and the moments of this optimiser.
+        p        the parameters, a vector (P,)
+        g        the gradient of the loss with respect to p, a vector (P,), which stays unchanged
+        state    the result of `start`, or what the last update made of it
+
+        Ctrl-C takes effect only after the update. Raises ValueError if g is None or differs from p in shape,
+        or if state does not have the step and the moments of this optimiser.
         """
         name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
@@ -100,13 +105,11 @@ class Optimizer:
         return finite
 
     def step(self, p, g, state):
-        """Compute one update without changing the arguments: (p1, state1, cache).
+        """(p1, state1, cache): the parameters and the state after one update, and what `adjoint` needs.
 
-        p, g    the parameters and their gradient, vectors (P,)
-        state   the optimiser's state, a dict as from `start`
-
-        p1 and state1 are the parameters and the state after the update; cache is what `adjoint` needs. Raises
-        ValueError in the same cases as `update`.
+        p (P,) are the parameters, g (P,) is the gradient, and `state` a dict as `start` makes it. All three
+        stay unchanged. Raises ValueError if g differs from p in shape, or if state does not have the step and
+        the moments of this optimiser.
         """
         p1 = p.copy()
         state1 = deepcopy(state)
@@ -114,36 +117,34 @@ class Optimizer:
         return p1, state1, (p, g, state, p1)
 
     def adjoint(self, dp1, dstate1, cache):
-        """Run the backward pass of `step`: (dp, dg, dstate), the derivatives of a loss for its arguments.
+        """(dp, dg, dstate): the derivatives of a loss with respect to the arguments p, g and state of `step`.
 
-        dp1       the derivative of the loss with respect to p1, the parameters after the update
-        dstate1   {moment: derivative with respect to this moment after the update}. If it is None, or does
-                  not have a moment, this derivative is zero
-        cache     the third result of `step`
-
-        dp, dg and dstate {moment: vector (P,)} are the derivatives with respect to the arguments p, g and
-        state of `step`.
+        dp1 and dstate1 are the derivatives of this loss with respect to the results p1 and state1 of `step`,
+        and cache is the third result. dstate1 and dstate are {moment: vector (P,)}. If dstate1 is None, or
+        does not have a moment, the derivative with respect to the moment is zero.
         """
         p, g, state, p1 = cache
+        # a weight that was clipped does not change with p
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
         dmoments = [_derivative(dstate1, name, p) for name in self.moments]
         moments = [state[name] for name in self.moments]
         decayed = g + self.weight_decay * p if self.weight_decay else g
         dg, dmoments = self._rule_adjoint(dp1, dmoments, decayed, moments, state["step"])
+        # p1 = p + rule(g + weight_decay p)
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
-        """A copy of the optimiser in which some arguments have new values: changed(lr=0.1).
+        """A copy of the optimiser with new `constants`, values of arguments as keywords: changed(lr=1e-4).
 
-        constants are {name of the argument: new value}.
+        Raises TypeError for an unknown name, and ValueError for a wrong value.
         """
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
 
     def planned(self, old, new):
-        """A copy of the optimiser in which each schedule over `old` steps became one over `new` steps.
+        """A copy of the optimiser in which every schedule over `old` steps is over `new` steps.
 
-        The optimiser itself is returned if it has no such schedule.
+        `old` and `new` are numbers of updates. The optimiser itself is returned if it has no such schedule.
         """
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         changes = {name: planned(value, old, new) for name, value in words.items()}
@@ -151,6 +152,7 @@ class Optimizer:
         return self.changed(**changes) if changes else self
 
     def __repr__(self):
+        # The call that makes the optimiser, with lr and each argument whose value is not the default.
         words = [
             f"{name}={getattr(self, name)!r}"
             for name, parameter in inspect.signature(type(self)).parameters.items()
@@ -189,15 +191,16 @@ class SGD(Optimizer):
         return kernels.sgd(p, g, m, lr, momentum, self.nesterov, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        # (dg, [dm]), or (dg, []) without momentum, from dp1 and dmoments = [dm1]; see `Optimizer`.
         lr = value_at(self.lr, step)
         momentum = value_at(self.momentum, step)
-        if not dmoments:
+        if not dmoments:  # p1 = p - lr g
             return -lr * dp1, []
-        (dm1,) = dmoments
-        if self.nesterov:
+        (dm1,) = dmoments  # m1 = momentum m + g, so dg and dm contain dm1 and momentum dm1
+        if self.nesterov:  # p1 = p - lr (g + momentum m1)
             dm1 = dm1 - lr * momentum * dp1
             return dm1 - lr * dp1, [momentum * dm1]
-        dm1 = dm1 - lr * dp1
+        dm1 = dm1 - lr * dp1  # p1 = p - lr m1
         return dm1, [momentum * dm1]
 
 
@@ -224,11 +227,15 @@ class RMSProp(Optimizer):
         return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        # (dg, [dv]) from dp1 and dmoments = [dv1], with the moments [v] before the update.
         (v,) = moments
         (dv1,) = dmoments
+        # p1 = p - lr ratio with ratio = g / (root + eps) and root = sqrt(v1). The derivative of ratio is
+        # 1 / (root + eps) for g, and -g / (root + eps)^2 for root.
         root = np.sqrt(self.decay * v + (1 - self.decay) * np.square(g))
         dratio = -value_at(self.lr, step) * dp1
         dv1 = dv1 - dratio * g / (root + self.eps) ** 2 * _half_inverse(root)
+        # g is in the ratio and in v1 = decay v + (1 - decay) g^2
         return dratio / (root + self.eps) + dv1 * 2 * (1 - self.decay) * g, [self.decay * dv1]
 
 
@@ -262,8 +269,12 @@ class Adam(Optimizer):
         return kernels.adam(p, g, m, v, lr, self.beta1, self.beta2, self.eps, step + 1, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        # (dg, [dm, dv]) from dp1 and dmoments = [dm1, dv1], with the moments [m, v] before the update.
         m, v = moments
         dm1, dv1 = dmoments
+        # p1 = p - lr ratio with ratio = mhat / (root + eps) and root = sqrt(vhat), where mhat = m1 / bias1
+        # and vhat = v1 / bias2. The derivative of ratio is 1 / (root + eps) for mhat, and
+        # -mhat / (root + eps)^2 for root; that of root is 1 / (2 root) for vhat. At root = 0 both count as 0.
         bias1 = 1 - self.beta1 ** (step + 1)
         bias2 = 1 - self.beta2 ** (step + 1)
         mhat = (self.beta1 * m + (1 - self.beta1) * g) / bias1
@@ -271,6 +282,7 @@ class Adam(Optimizer):
         dratio = -value_at(self.lr, step) * dp1
         dm1 = dm1 + np.where(root > 0, dratio / (root + self.eps) / bias1, 0)
         dv1 = dv1 - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
+        # m1 = beta1 m + (1 - beta1) g, v1 = beta2 v + (1 - beta2) g^2
         return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
 
 
@@ -309,39 +321,38 @@ class Historical(Optimizer):
         return Historical(self.rule.planned(old, new), self.weight)
 
     def _pulled(self, p, g, past):
-        """The gradient that `rule` gets: g + 2 weight (p - past).
-
-        p are the parameters, g their gradient, and past is the mean of the parameters before each past
-        update; all (P,).
-        """
+        """The gradient that `rule` gets: g + 2 weight (p - past), where `past` is the mean of past p."""
         return g + 2 * self.weight * (p - past)
 
     def _rule(self, step, p, g, *moments):
+        # Update the mean `past` and then p with g1, in place. Returns whether the new values are finite.
         *moments, past = moments
         pulled = self._pulled(p, g, past)
         past += (p - past) / (step + 1)
         return self.rule._rule(step, p, pulled, *moments)
 
     def adjoint(self, dp1, dstate1, cache):
+        # (dp, dg, dstate) as in `Optimizer.adjoint`: the adjoint of `rule`, and the part through g1.
         p, g, state, p1 = cache
         dp, dg, dstate = self.rule.adjoint(dp1, dstate1, (p, self._pulled(p, g, state["past"]), state, p1))
+        # past1 = past + (p - past) / (step + 1), and g1 = g + 2 weight (p - past)
         dpast1 = _derivative(dstate1, "past", p)
         share = dpast1 / (state["step"] + 1)
         return dp + 2 * self.weight * dg + share, dg, dstate | {"past": dpast1 - share - 2 * self.weight * dg}
 
 
 def _derivative(dstate, name, p):
-    """The derivative of a loss with respect to the moment `name`, a vector: dstate[name].
+    """The derivative with respect to the moment `name`, a vector (P,): dstate[name], or zeros.
 
-    It is zeros in the shape of the parameters p if dstate is None, or if dstate does not have this moment or
-    has None for it.
+    dstate is {moment: vector} or None. The result is zeros in the shape of the vector p if dstate is None, if
+    it does not have this moment, or if it has None for it.
     """
     found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 
 def _half_inverse(root):
-    """The derivative of sqrt(v) with respect to v: 1 / (2 root), where root is sqrt(v); 0 where v = 0."""
+    """The derivative of sqrt(v) with respect to v: 1 / (2 root), where root = sqrt(v); 0 where v = 0."""
     return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
 
 
@@ -349,8 +360,9 @@ def _half_inverse(root):
 def moving_average(average, p, decay):
     """Update a moving average of the weights p in place: average = decay average + (1 - decay) p.
 
-    average and p are vectors (P,). Samples are drawn with the average (Yazici et al. 2019). Ctrl-C takes
-    effect only after the update. Raises ValueError if average and p differ in length.
+    average and p are vectors (P,); decay is a number from 0 to 1. Returns nothing. Samples are drawn with the
+    average (Yazici et al. 2019). Ctrl-C takes effect only after the update. Raises ValueError if average and
+    p differ in length.
     """
     if average.shape != p.shape:
         raise ValueError(
@@ -362,7 +374,7 @@ def moving_average(average, p, decay):
 
 @contextmanager
 def _interrupts_deferred():
-    """A context manager in which Ctrl-C takes effect only at the end of the block: no update is interrupted.
+    """A context in which Ctrl-C takes effect only at the end, so that no update is interrupted in the middle.
 
     So the parameters and the optimiser's state always change together. In a thread other than the main one,
     or if SIGINT has no handler in Python, the context does nothing: Python runs handlers in the main thread
@@ -378,5 +390,5 @@ def _interrupts_deferred():
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if interrupts:
+        if interrupts:  # the arguments (signal number, frame) of the last Ctrl-C
             handler(*interrupts[-1])

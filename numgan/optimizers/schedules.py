@@ -10,20 +10,22 @@ from ..core.arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):
-    """The number that `value`, a schedule or a number, has at this step.
+    """The number value(step) if `value` is a schedule, or another function; otherwise `value` unchanged.
 
-    A schedule is a function of the step. A `value` that is not callable is returned unchanged.
+    step counts from 0. A NumPy number becomes a Python number.
     """
     return plain(value(step)) if callable(value) else value
 
 
 class Schedule:
-    """The base class of schedules. It converts NumPy numbers in the fields to Python numbers.
+    """The base class of schedules, which are frozen dataclasses with a method __call__(step) -> number.
 
-    Raises ValueError if there is a field `steps` that is not a number of at least 1.
+    It converts NumPy numbers in the fields to Python numbers. Raises ValueError if there is a field `steps`
+    that is not a number of at least 1.
     """
 
     def __post_init__(self):
+        # Check `steps`, if the class has this field, and convert NumPy numbers. Raises ValueError.
         if not is_number(getattr(self, "steps", 1), 1):
             raise ValueError(
                 f"{type(self).__name__}: expected steps of at least 1, got {self.steps!r}; count updates"
@@ -33,7 +35,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """Schedule: `start` for the first `wait` steps, then linear to `end` over `steps` steps, then `end`."""
+    """Schedule: `start` for `wait` steps, then linear to `end` over `steps` steps, then `end`.
+
+    `wait` is 0 by default. Raises ValueError unless `steps` is at least 1.
+    """
 
     start: float
     end: float
@@ -41,12 +46,13 @@ class Linear(Schedule):
     wait: int = 0
 
     def __call__(self, step):
+        # start + (end - start) t, where t rises from 0 to 1 between the steps wait and wait + steps
         return self.start + (self.end - self.start) * min(max(step - self.wait, 0) / self.steps, 1)
 
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Schedule: the value start factor^step at each step, but at least `floor`.
+    """Schedule: start factor^step, but at least `floor`, which is 0 by default.
 
     Goodfellow et al. 2014 divide the learning rate by 1.000004 at every update: factor = 1 / 1.000004.
     """
@@ -63,7 +69,8 @@ class Exponential(Schedule):
 class Cosine(Schedule):
     """Schedule: half a cosine wave from `start` to `end` over `steps` steps, then `end`.
 
-    It is eq. 5 of Loshchilov and Hutter 2017, without restarts.
+    `end` is 0 by default. It is eq. 5 of Loshchilov and Hutter 2017, without restarts. Raises ValueError
+    unless `steps` is at least 1.
     """
 
     start: float
@@ -71,6 +78,7 @@ class Cosine(Schedule):
     end: float = 0.0
 
     def __call__(self, step):
+        # end + (start - end) (1 + cos(pi t)) / 2, where t rises from 0 to 1
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * min(step / self.steps, 1))) / 2
 
 
@@ -78,7 +86,11 @@ class Cosine(Schedule):
 class Warmup(Schedule):
     """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 in the first `steps` steps.
 
-    After these steps the factor stays 1. `then` is a number or a schedule.
+    After these steps the factor stays 1.
+
+    then    a number or a schedule
+
+    Raises ValueError unless `steps` is at least 1.
     """
 
     then: object
@@ -89,9 +101,10 @@ class Warmup(Schedule):
 
 
 def planned(value, old, new):
-    """Convert a schedule over `old` steps to the same schedule over `new` steps. Return others unchanged.
+    """A copy of the schedule `value` with `new` in place of `old` steps, if its `steps` are `old`.
 
-    If `value` is a Warmup, only the schedule `then` in it is converted.
+    Of a Warmup, only the schedule `then` is changed in this way; the Warmup keeps its own steps. Any other
+    `value` is returned unchanged.
     """
     changes = {"steps": new} if getattr(value, "steps", None) == old else {}
     if isinstance(value, Warmup):

@@ -343,8 +343,7 @@ class System:
     def generate(self, params, batch, seed):
         """Draw samples for a batch with the parameters params {network: Parameters}. Returns a Fakes object.
 
-        Their number is batch.fakes, and `seed` gives the noise. Raises TypeError unless `drawers` names one
-        network.
+        Their number is batch.fakes, `seed` gives the noise. TypeError: `drawers` does not name one network.
         """
         name = self._drawer()
         inputs = self.inputs(batch, seed)

@@ -135,6 +135,8 @@ def evaluate_command(args):
             if "accuracy" in judge
             else ""
         )
+        if "accuracy" in judge and (doubt := judging.doubt(judge, judge["classes"])):
+            accuracy += f", {doubt}"
         print(
             f"\nby the judge, a classifier{accuracy}: {judge['run']}\n"
             "Its features are not those of Inception: no figure below is an FID, an Inception score or a "

@@ -155,6 +155,8 @@ def _print_judgement(result, missing):
         f"{'mean confidence':<22}{result['confidence']:>9.3f}        "
         + (f"{real['confidence']:>9.3f}" if real else "")
     )
+    if doubt := judging.doubt(real, len(result["shares"])):
+        print(f"the judge is {doubt}")
     if missing:
         print(f"copies of training rows are not counted: {missing}")
     else:

@@ -8,6 +8,7 @@ Nothing is unpickled. Files of more than arrays.MOST bytes, packed or unpacked, 
 import io
 import os
 import re
+import warnings
 import zipfile
 
 import numpy as np
@@ -84,6 +85,9 @@ def load_table(path, split="train"):
         if labels.size != len(x):
             raise damaged(labels_path, f"{len(x):,} labels, one for each row of {path}", f"{labels.size:,}")
     if labels is None:
+        swap = ("train", "test") if "train" in partner else ("test", "train")
+        if partner != name and os.path.isfile(os.path.join(folder, partner.replace(*swap))):
+            warnings.warn(f"{path}: {partner} is not there, so this part has no labels", stacklevel=4)
         return x, None, (), columns
     if labels.ndim > 2 or labels.size != len(x) or labels.dtype.kind == "f" and (labels % 1 != 0).any():
         raise damaged(path, f"{len(x):,} labels, whole numbers or words", f"{labels.shape} {labels.dtype}")

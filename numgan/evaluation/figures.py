@@ -388,5 +388,5 @@ def _median_distance(rows):
 
 def _about(judge):
     recipe = judge.config["recipe"]
-    about = {"run": str(judge.folder), "data": recipe and recipe["data"]}
+    about = {"run": str(judge.folder), "data": recipe and recipe["data"], "classes": judge.system.classes}
     return about | (judging.held_out(judge) or {})

@@ -31,6 +31,7 @@ from ..training import checkpoint, runs
 from ..training import loop as training
 from ..training.recipes import Recipe
 
+WEAK = 0.5  # below this part of the way from guessing to a perfect classifier, a judge is weak
 JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test part
 
 
@@ -261,11 +262,19 @@ def held_out(classifier):
         return None
     rows = test.rows(np.arange(len(test)), classifier.system.pixels)
     p = probabilities(classifier, rows["x"])
-    return {
-        "rows": len(test),
-        "accuracy": float((p.argmax(axis=1) == rows["labels"]).mean()),
-        "confidence": float(p.max(axis=1).mean()),
-    }
+    accuracy = float((p.argmax(axis=1) == rows["labels"]).mean())
+    return {"rows": len(test), "accuracy": accuracy, "confidence": float(p.max(axis=1).mean())}
+
+
+def doubt(found, classes):
+    """A text that says so if a judge is hardly better than guessing; "" otherwise.
+
+    found     what `held_out` returned for the judge: a dict, or None
+    classes   the number of its classes
+    """
+    if found is None or found["accuracy"] - 1 / classes >= WEAK * (1 - 1 / classes):
+        return ""
+    return f"hardly better than guessing ({1 / classes:.2%}), so its numbers say little: train it longer"
 
 
 @may_underflow

@@ -247,9 +247,15 @@ class Recipe:
         return replace(recipe, classes=classes if counted else None)
 
     def expect_test(self, like):
-        """Raise the errors of `test_part` if the recipe names test data: before a training, not after it."""
+        """Raise the errors of `test_part` if the recipe names test data: before a training, not after it.
+
+        like   the Dataset of the training data
+        Raises ValueError if a share is to be held out of data that have a test part.
+        """
         if self.test is not None:
             self.test_part(like)
+        if self.hold_out is not None and replace(self, hold_out=None).test_part(like) is not None:
+            raise ValueError(f"hold_out: {self.data} has a test part of its own; leave --hold-out out")
 
     def test_part(self, like):
         """The test part of the data, a Dataset; None if the data have no test part.

@@ -340,3 +340,6 @@ def test_a_folder_of_arrays_is_a_set_too(tmp_path):
     for split in ("train", "test"):
         found = load(tmp_path, split)
         assert np.array_equal(found.x[..., 0], X) and found.labels.shape == (20,)
+    (tmp_path / "kmnist-test-labels.npz").unlink()
+    with pytest.warns(UserWarning, match="kmnist-test-labels.npz is not there, so this part has no labels"):
+        assert load(tmp_path, "test").labels is None

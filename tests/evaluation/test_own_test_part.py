@@ -19,7 +19,11 @@ def test_a_classifier_of_a_file_with_a_test_part(tmp_path):
     run = runs.open_run(tmp_path / "run")
     test = Recipe(**run.config["recipe"]).test_part(run.dataset)
     assert test.labels.tolist() == Y[30:].tolist()  # classes 0 to 4 are missing: the numbers stay
-    assert judging.held_out(run)["rows"] == 30
+    found = judging.held_out(run)
+    assert found["rows"] == 30 and "guessing (10.00%), so" in judging.doubt(found, 10)
+    assert judging.doubt({"accuracy": 0.56}, 10) == judging.doubt(None, 10) == ""
+    place = ["--data", str(tmp_path / "own.npz"), "--hold-out", "0.2", "--out", str(tmp_path / "other")]
+    assert cli.main([*command, *place]) == 2 and not (tmp_path / "other").exists()
 
 
 def test_hold_out_serves_evaluate(tmp_path):

@@ -95,7 +95,9 @@ def test_nothing_in_a_place_says_what_is_possible(own, word):
 def test_test_data_that_were_moved_are_named(own):
     found = recipe(test="own.npz")
     os.rename("own.npz", "moved.npz")
-    with pytest.raises(FileNotFoundError, match="own.npz, got neither; check the path. If .* were moved, .*--test PATH"):
+    with pytest.raises(
+        FileNotFoundError, match="own.npz, got neither; check the path. If .* were moved, .*--test PATH"
+    ):
         found.load("test")
 
 

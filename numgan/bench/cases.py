@@ -23,7 +23,7 @@ from ..layers import BatchNorm, LeakyReLU, Pass, Tanh
 from ..optimizers import Adam
 from . import im2col
 
-SHAPES = (
+SHAPES = (  # of matrix products: (m, k, n)
     (1024, 1024, 1024),
     (2048, 2048, 2048),
     (128, 784, 1200),
@@ -46,30 +46,29 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases: computations that are timed. A subclass has a name, shapes, flops and `ours`.
+    """Base class of the cases: a case is one computation that is timed.
 
-    shapes        the shapes of its random arrays
-    flops         the floating-point operations of its definition
-    traffic       the array entries that must at least be read or written
-    ours          ours(*arrays) returns a function without arguments that makes the computation
-    numpy         as ours, for NumPy. Here it is `ours`, which the caller then times with the reference
-                  kernels
-    may_be_fast   True if a fast algorithm with fewer multiplications may exist: only for convolutions
+    A subclass has `name`, a text; `shapes`, a tuple with the shapes of its arrays; `flops`, the number of
+    floating-point operations; `traffic`, the smallest number of array entries that are read or written; and
+    `ours`: ours(*arrays) returns a function without arguments that makes the computation. may_be_fast says
+    whether a fast algorithm with fewer multiplications may exist; this holds for convolutions only.
     """
 
     may_be_fast = False
 
     def numpy(self, *arrays):
+        """The function of `ours`; the caller times it with the reference kernels."""
         return self.ours(*arrays)
 
     def arrays(self, dtype):
+        """The list of the arrays of the case: normal random numbers in `dtype`, equal in every call."""
         rng = stream(0, "bench", self.name)
         return [rng.standard_normal(shape).astype(dtype) for shape in self.shapes]
 
 
 @dataclass(frozen=True)
 class Product(Case):
-    """The case of a matrix product C = A B          A (m, k)   B (k, n)   C (m, n)"""
+    """The case of a matrix product C = A B, with A (m, k), B (k, n) and C (m, n)."""
 
     m: int
     k: int
@@ -97,10 +96,10 @@ class Product(Case):
 
 @dataclass(frozen=True)
 class Convolution(Case):
-    """The case (a computation that is timed) of one pass of a convolution.
+    """The case of one pass of a convolution.
 
     window   a name in WINDOWS, which has the sizes (H, W, C, O), kernel, stride and padding
-    which    the pass, a name in PASSES: "forward", "input gradient" or "weight gradient"
+    which    the pass, a name in PASSES
     batch    the number of pictures
     """
 
@@ -112,10 +111,9 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """The sizes of the convolution: ((H, W), C, O, kernel, stride, padding).
+        """The sizes of the case: ((H, W), C, O, kernel, stride, padding).
 
-        (H, W) is the size of the picture, C and O are the numbers of input and output channels. kernel,
-        stride and padding are pairs (vertical, horizontal).
+        kernel, stride and padding are pairs (vertical, horizontal).
         """
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
@@ -136,6 +134,7 @@ class Convolution(Case):
 
     @property
     def flops(self):
+        """2 KH KW C for each of the N HO WO O numbers of the output; the same for all three passes."""
         _, w, dy = self.shapes
         return 2 * math.prod(dy[:3]) * math.prod(w)
 
@@ -147,6 +146,11 @@ class Convolution(Case):
         return self.ours(*arrays, im2col)
 
     def ours(self, x, w, dy, kernels=_kernels):
+        """A function without arguments that computes the pass with `kernels`, a module such as im2col.
+
+        x (N, H, W, C) is the input, w (KH, KW, C, O) the weights, dy (N, HO, WO, O) the derivative with
+        respect to the output.
+        """
         size, _, _, kernel, stride, padding = self.settings
         return {
             "forward": lambda: kernels.conv2d(x, w, stride, padding),
@@ -157,13 +161,14 @@ class Convolution(Case):
 
 @dataclass(frozen=True)
 class LayerPass(Case):
-    """The case (a computation that is timed) of one pass of a layer, for random x (N, H, W, C).
+    """The case of one pass of a layer with its first parameters, for random x (N, H, W, C).
 
-    layer   the layer, with its first parameters
-    which   the pass, "forward" or "backward"
+    layer   the layer
+    which   "forward" or "backward"
     shape   the shape of x
 
-    flops are those of a forward pass, as the layer counts them, for both passes.
+    flops are those of a forward pass also for "backward", as the layer counts them. traffic is x and y, and
+    for "backward" x, dy and dx.
     """
 
     layer: object
@@ -187,16 +192,20 @@ class LayerPass(Case):
         return (2 if self.which == "forward" else 3) * math.prod(self.shape)
 
     def ours(self, x, dy):
+        """A function without arguments that makes the pass and returns y, or for "backward" dx.
+
+        x is the input, dy the derivative with respect to the output; both have the shape of the case.
+        """
         p = self.layer.init(0, x.dtype)
         if self.which == "forward":
-            return lambda: self.layer.forward(p, x, Pass())[0]
+            return lambda: self.layer.forward(p, x, Pass())[0]  # y, without the cache
         _, cache = self.layer.forward(p, x, Pass())
-        return lambda: self.layer.backward(dy, cache)[0]
+        return lambda: self.layer.backward(dy, cache)[0]  # dx, without the weight gradient
 
 
 @dataclass(frozen=True)
 class Update(Case):
-    """The case (a computation that is timed) of one update of Adam, in place, for `size` weights.
+    """The case of one update of Adam, in place, for `size` weights.
 
     For each weight, Adam reads the weight, the gradient and two moments, and writes the weight and both
     moments.
@@ -214,6 +223,7 @@ class Update(Case):
 
     @property
     def flops(self):
+        """12 operations for each weight: both moments, root, quotient, and the difference."""
         return 12 * self.size
 
     @property
@@ -221,6 +231,7 @@ class Update(Case):
         return 7 * self.size
 
     def ours(self, p, g):
+        """A function without arguments that updates a copy of the weights p with the gradient g."""
         adam, p = Adam(2e-4), p.copy()
         state = adam.start(p)
 
@@ -232,10 +243,10 @@ class Update(Case):
 
 
 def cases(quick=False):
-    """The list of all cases (computations that are timed), pairs (case, dtype), in the order of the output.
+    """The list of all cases, [(Case, dtype)], in the order of the output.
 
-    Matrix products are in float32 and float64, all other cases in float32. quick=True: only a few small cases
-    of each kind.
+    Matrix products are in float32 and float64, all other cases in float32. Batches have 64 samples.
+    quick=True: a few cases of each sort, with batches of 8.
     """
     batch = 8 if quick else 64
     products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]

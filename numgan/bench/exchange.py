@@ -16,14 +16,13 @@ import numpy as np
 
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Maxout, ReLU, Reshape
 
-KINKS = LeakyReLU, ReLU, Maxout
+KINKS = LeakyReLU, ReLU, Maxout  # layers with a point where the derivative jumps
 
 
 def projects(net, i):
-    """Whether layer i of the Sequential `net` is a Dense that maps a latent to a picture.
+    """Whether layer i of the Sequential `net` is a Dense and the next layer a Reshape to (H, W, C).
 
-    True if it is a Dense and the next layer is a Reshape to (H, W, C). In PyTorch such a layer is a
-    ConvTranspose2d whose input is one pixel.
+    Such a layer maps a latent to a picture. In PyTorch it is a ConvTranspose2d whose input is one pixel.
     """
     after = net[i + 1] if i + 1 < len(net) else None
     return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
@@ -32,15 +31,14 @@ def projects(net, i):
 def arrangements(net, shape):
     """How the array of each parameter is rearranged for PyTorch: {path: (view, axes)}, in PyTorch's order.
 
-    net     a Sequential
-    shape   the shape of its input, without the batch axis
-
-    path         the name of a parameter in the network, such as "0.W"
+    path         the name of the parameter in the network, such as "0.W"
     view, axes   array.reshape(view).transpose(axes) has the entries of a numgan array in PyTorch's order
 
-    Raises TypeError if PyTorch's order of a layer's parameters is not known here.
+    The arguments: net is a Sequential, shape the shape of its input, without the batch axis. Raises TypeError
+    if a layer with parameters is not in the table above.
     """
-    found, picture = {}, None
+    found = {}
+    picture = None  # the shape (H, W, C) that the last Flatten made flat, until a Dense follows
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
         shapes = layer.parameter_shapes()
         if isinstance(layer, Flatten) and len(inner) == 3:
@@ -62,21 +60,24 @@ def arrangements(net, shape):
 
 
 def from_torch(array, view, axes):
-    """Convert the array of a parameter from PyTorch's order of entries to numgan's. Returns a new array.
+    """Convert `array`, a parameter in PyTorch's order, to numgan's order. The result has the shape `view`.
 
-    view, axes   the values of `arrangements` for this parameter. The result has the shape `view`
+    view, axes   the values of `arrangements` for this parameter: PyTorch's order of an array a of numgan is
+                 a.reshape(view).transpose(axes)
     """
+    # first give it PyTorch's axes, then transpose back
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
 def read(net, shape, p, arrays):
-    """Write the arrays of PyTorch's parameters, or of their gradients, to p in numgan's order. Returns p.
+    """Write arrays from PyTorch into p, the Parameters of a network or their gradient. Returns p.
 
-    net, shape   a Sequential, and the shape of its input without the batch axis
-    p            the Parameters of this network, or of a gradient; it is changed in place
-    arrays       one array for each parameter, in the order of PyTorch's parameters()
+    net      the network, a Sequential
+    shape    the shape of its input, without the batch axis
+    arrays   one for each parameter, in the order of PyTorch's parameters()
 
-    Raises ValueError if the number of arrays or a size does not fit, and the TypeError of `arrangements`.
+    Raises ValueError if the number of arrays or a size does not fit, and TypeError for a layer that
+    `arrangements` does not know.
     """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
@@ -84,18 +85,18 @@ def read(net, shape, p, arrays):
 
 
 def pictures(x):
-    """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch.
+    """Convert pictures x (N, H, W, C) to (N, C, H, W) for PyTorch, as a view of x.
 
-    x is a NumPy array. An array without four axes is returned unchanged.
+    An array without four axes is returned unchanged.
     """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """The set of the names (such as "4.W") of all parameters after the last layer with a kink, such as ReLU.
+    """The set of the paths (names such as "4.W") of all parameters after the last layer with a kink.
 
-    net is a Sequential. If no layer has a kink, these are all its parameters. If the loss is smooth, the
-    gradients of these parameters pass through no kink.
+    net is a Sequential. The layers with a kink are LeakyReLU, ReLU and Maxout; without such a layer, the
+    result has all parameters. If the loss is smooth, the gradients of these parameters pass through no kink.
     """
     names = list(net.children)
     last = max((i for i, name in enumerate(names) if isinstance(net.children[name], KINKS)), default=-1)

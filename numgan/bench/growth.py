@@ -36,9 +36,11 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """Build the DCGAN system with these settings.
+        """Build the DCGAN system with these settings, for colour pictures.
 
-        Raises ValueError if the resolution is not divisible by 2 to the power of depth.
+        The first convolution of D has 64 * width channels, each further one twice as many; G has these
+        numbers in reverse order. The setting `threads` is not used here. Raises ValueError if the resolution
+        is not divisible by 2 to the power of depth.
         """
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
@@ -59,15 +61,20 @@ class Setting:
 
 
 def base(quick=False):
-    """The Setting of a DCGAN from which `plan` changes one value at a time. quick=True: a small network."""
+    """The Setting from which `plan` changes one value at a time.
+
+    quick=True: a small network, with batch 16, width 0.25 and resolution 16.
+    """
     return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
 
 
 def plan(quick, threads):
-    """All Settings of a DCGAN that are timed: {name of the changed value: list of Settings, in order}.
+    """All Settings to be timed: {name of the changed setting: [the Settings, in order]}.
 
     quick     True: few values and small networks
     threads   the largest number of threads; the smallest is 1
+
+    All other settings of a Setting are those of `base`.
     """
     values = {
         "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
@@ -82,16 +89,14 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """Time a training step of DCGANs of several sizes. Returns {machine, others_busy, results}.
+    """Time a training step of all Settings of `plan`. Returns {machine, others_busy, results}, a dict.
 
     machine       the description of the machine
     others_busy   the share of the processors that other programs used in the pauses
-    results       [{panel, value, setting, ms_per_image, quartiles_ms, calls}], one dict for each Setting of
-                  `plan`. panel is the name of the changed value; ms_per_image is the median time, and
-                  quartiles_ms are per image too
+    results       [{panel, value, setting, ms_per_image, quartiles_ms, calls}], one dict for each Setting
 
-    quick             True: few values and small networks
-    rounds, seconds   the number of bursts (calls in a row) of each Setting, and the length of a burst
+    A panel is all Settings with one changed value. They are timed in turn, in `rounds` bursts (calls in a
+    row) of about `seconds` each. quick=True: few values and small networks. quartiles_ms are per image too.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

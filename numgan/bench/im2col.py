@@ -14,12 +14,13 @@ from .._kernels import output_size
 
 
 def patches(x, kernel, stride, padding):
-    """The matrix P(x) (N HO WO, KH KW C) of all windows of the pictures x (N, H, W, C). A row is one window.
+    """The matrix P(x) (N HO WO, KH KW C) of all windows of x (N, H, W, C). A row is one window.
 
     x is padded with zeros. kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
     """
     p, q = padding
     padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
+    # (N, HO, WO, C, KH, KW): a window at each place, of which every stride-th is used
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))[
         :, :: stride[0], :: stride[1]
     ]
@@ -27,7 +28,7 @@ def patches(x, kernel, stride, padding):
 
 
 def conv2d(x, w, stride, padding):
-    """The convolution y (N, HO, WO, O) of the pictures x (N, H, W, C) with the weights w (KH, KW, C, O).
+    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O).
 
     stride and padding are pairs (vertical, horizontal).
     """
@@ -37,13 +38,9 @@ def conv2d(x, w, stride, padding):
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride, padding):
-    """The weight gradient dw (KH, KW, C, O) of a convolution, from its input x and from dy.
+    """dw, the weight gradient of conv2d, from x and dy, the derivative with respect to its output.
 
-    x (N, H, W, C)      the input of the convolution
-    dy (N, HO, WO, O)   the derivative of a loss with respect to the output
-    kernel              (KH, KW), the size of the window
-
-    stride and padding are pairs (vertical, horizontal).
+    x (N, H, W, C)   dy (N, HO, WO, O)   dw (KH, KW, C, O)   kernel (KH, KW), stride, padding: pairs
     """
     return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(
         *kernel, x.shape[3], -1
@@ -51,15 +48,12 @@ def conv2d_weight_gradient(x, dy, kernel, stride, padding):
 
 
 def conv2d_input_gradient(dy, w, stride, padding, size):
-    """The input gradient dx (N, H, W, C) of a convolution, from its weights w and from dy.
+    """dx, the input gradient of conv2d, from dy, the derivative with respect to its output.
 
-    dy (N, HO, WO, O)   the derivative of a loss with respect to the output
-    w (KH, KW, C, O)    the weights
-    size                (H, W), the height and width of the input
-
-    stride and padding are pairs (vertical, horizontal).
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)   stride, padding: pairs
     """
     (n, ho, wo, o), (kh, kw, c, _), (p, q) = dy.shape, w.shape, padding
+    # rows[:, h, v, i, j] is added at the pixel (h * stride + i, v * stride + j) of the padded picture
     rows = (dy.reshape(-1, o) @ w.reshape(-1, o).T).reshape(n, ho, wo, kh, kw, c)
     padded = np.zeros((n, size[0] + 2 * p, size[1] + 2 * q, c), dy.dtype)
     for i in range(kh):

@@ -24,16 +24,15 @@ PEAKS = 3  # number of measurements of the peak before each kernel; the highest 
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """Measure the time, speed and error of all kernels. Returns a dict:
+    """Measure the time, speed and error of all kernels. Returns a dict with these keys:
 
     machine, others_busy, bandwidth_gbs   the machine, the load of other programs, the memory bandwidth
     peak_gflops                           {dtype: the measured peak, or None if the backend is not "compiled"}
     results                               a list of dicts, one for each line of the output
 
-    The arguments:
-
+    Arguments:
     against           the programs to compare with, a choice of "numpy" and "torch"
-    quick             True: only a few small cases
+    quick             True: a few small cases
     rounds, seconds   the number of bursts (calls in a row) of each program, and the length of a burst
 
     Raises ValueError for an unknown name in against, and ImportError for "torch" if it is not installed.
@@ -64,27 +63,32 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
 
 def impossible(rows):
-    """The rows of a result of `measure` that cannot be true: a direct kernel above the measured peak.
+    """The list of those rows of `measure` whose kernel is direct and faster than the measured peak.
 
-    rows is the list `results` of `measure`. The list is empty if the measurement is right.
+    rows are the "results" of `measure`. [] is expected: any row in the list is a wrong measurement.
     """
     return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
-    """Yield the results of one case: a dict for its direct form and, if it exists, a dict for its fast form.
+    """Yield the result rows of one case: one for its direct form and, if it exists, one for its fast form.
 
-    Both forms of the kernel, NumPy and PyTorch are timed in turn.
+    The direct form is the algorithm of the definition, the fast form one with fewer multiplications. Both
+    forms, NumPy and PyTorch are timed in turn.
 
-    case, dtype       the computation that is timed
+    case, dtype       the Case, and the dtype in which it is computed
     numpy             whether NumPy is timed
-    worker            the Worker, the process of PyTorch; None: PyTorch is not timed
+    worker            the Worker of PyTorch, or None: PyTorch is not timed
     rounds, seconds   the number of bursts (calls in a row) of each program, and the length of a burst
     rest              the Rest (pause) before each burst
+
+    A row has the kernel's name, dtype and form, its milliseconds with quartiles, GFLOP/s, error, flops per
+    byte ("intensity"), and {library: its milliseconds, ratio and error} ("against").
     """
     arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):
-        exact = case.ours(*(array.astype(np.float64) for array in arrays))()
+        compute = case.ours(*(array.astype(np.float64) for array in arrays))
+        exact = compute()
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
     sides = {name: machine.side(case.ours(*arrays), fast=name == "fast") for name in forms}
@@ -112,7 +116,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
             "form": form,
             "ms": own.median,
             "quartiles_ms": [own.low, own.high],
-            "gflops": case.flops / own.median / 1e6,
+            "gflops": case.flops / own.median / 1e6,  # operations per millisecond / 10^6
             "error": errors[form],
             "intensity": case.flops / (case.traffic * dtype.itemsize),
             "against": {
@@ -128,10 +132,9 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
 
 
 def _forms(case, arrays):
-    """The results of a case with the direct and with the fast algorithm: {"direct": array, "fast": array}.
+    """The results of a Case for its `arrays`, by both algorithms: {"direct": array, "fast": array}.
 
-    case is a computation that is timed, and arrays are its arguments. "fast" is missing if both results are
-    equal bit for bit: then there is no fast algorithm for this case.
+    "fast" is missing if both results are equal bit for bit: then there is no fast algorithm for this case.
     """
     if not case.may_be_fast:
         return {"direct": case.ours(*arrays)()}
@@ -145,4 +148,5 @@ def _forms(case, arrays):
 
 
 def _error(got, exact):
+    """max |got - exact| / max |exact|, a float, for two arrays of one shape."""
     return float(np.abs(got - exact).max() / np.abs(exact).max())

@@ -36,48 +36,58 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one rung (a version of a kernel) of the ladder: its time, speed and error.
+    """The result of one rung of the ladder (one version of a kernel): its time, speed and error.
+
+    name                the name of the rung
+    ms, q25, q75        milliseconds of a call: the median and the quartiles
+    gflops              the speed in GFLOP/s
+    share_of_peak       gflops / peak of all threads, also if the rung uses one thread; None without compiled
+                        kernels
+    error               max |C - C64| / (|A| |B|), or rms(C - C64) / rms(C64) for a fast algorithm, see
+                        `trial`
+    ratio_to_previous   gflops / gflops of the rung that this rung improves on, or of the rung below if it
+                        names none
+    note                a text for the table
 
     A rung that failed its check has only its name and a note with the reason.
     """
 
     name: str
-    ms: float | None = None  # per call: median and quartiles
+    ms: float | None = None
     q25: float | None = None
     q75: float | None = None
     gflops: float | None = None
-    # gflops / peak of all threads, also if the rung uses one thread; None without compiled kernels
     share_of_peak: float | None = None
-    # max |C - C64| / (|A| |B|), or rms(C - C64) / rms(C64) for a fast algorithm: see `trial`
     error: float | None = None
-    # gflops / gflops of the rung that this rung improves on, or of the rung below if it names none
     ratio_to_previous: float | None = None
     note: str = ""
 
 
 def climb(kind, size=None, threads=None, extra=()):
-    """Check all versions of a kernel (the rungs), then time them. Returns [Step], from the lowest rung up.
+    """Check every rung (version of a kernel), then time the rungs in turn. Returns [Step], the lowest first.
 
-    kind      the kernel, "matmul" or "conv"
+    Your own kernels are sorted in by their speed. Rungs that fail their check come last and are not timed.
+
+    kind      "matmul" or "conv"
     size      n: matmul n x n by n x n (default 512); conv with n input and 2 n output channels (default 64)
     threads   the number of threads of BLAS and of rungs that use several; None: the number that numgan uses
-    extra     further Rungs of this kind, which are not registered
+    extra     Rungs of this kind that are not registered
 
-    Your own kernels are placed among the rungs by their speed. Rungs that fail their check come last. Raises
-    ValueError if a Rung in `extra` has another kind or the name of another rung, or for a wrong number of
-    threads.
+    Raises ValueError if a Rung in `extra` has another kind or the name of another rung, or for a wrong number
+    of threads.
     """
-    return _climb(kind, size or KINDS[kind].size, threads, extra)[0]
+    steps, _, _ = _climb(kind, size or KINDS[kind].size, threads, extra)
+    return steps
 
 
 def _climb(kind, size, threads, extra):
-    """Check and time all versions of a kernel (the rungs). Returns (steps, peak, busy).
+    """Do the work of `climb`. Returns (steps, peak, busy).
 
-    steps   [Step], from the lowest rung up; rungs that failed their check come last
+    kind, size, threads and extra are the arguments of `climb`; size must not be None.
+
+    steps   [Step], the result of `climb`
     peak    the measured peak in GFLOP/s, or None if the backend is not "compiled"
     busy    the share of the processors that other programs used in the pauses, or None if it is unknown
-
-    The arguments are those of `climb`; size must not be None.
     """
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
@@ -89,7 +99,7 @@ def _climb(kind, size, threads, extra):
     sides, errors, refused, rest_between = {}, {}, [], Rest()
 
     @cache
-    def problem(case):
+    def problem(case):  # (arrays, other arguments, exact result) of a case
         arrays, rest = draw(kind, case, "float32")
         return arrays, rest, truth(kind, arrays, rest)
 
@@ -115,7 +125,7 @@ def _climb(kind, size, threads, extra):
     for candidate in candidates:
         if candidate.name in timings:
             timing, case = timings[candidate.name], case_of(candidate, size)
-            gflops = 2e-6 * KINDS[kind].products(case) / timing.median
+            gflops = 2e-6 * KINDS[kind].products(case) / timing.median  # 2 operations a product; ms
             note = (
                 f"timed at size {candidate.largest}"
                 if candidate.largest and candidate.largest < size
@@ -140,13 +150,10 @@ def _climb(kind, size, threads, extra):
 
 
 def _placed(kind, steps):
-    """Order the Steps (timed versions of a kernel): built-in versions in their own order, yours by speed.
+    """The list of the Steps `steps`, ordered: built-in rungs in their own order, your kernels by speed.
 
-    kind    "matmul" or "conv"
-    steps   [Step] in any order; the result is a new list
-
-    A kernel of yours is put below the first built-in version that is faster. Its note gets its rank among all
-    kernels.
+    kind is "matmul" or "conv". Your kernel is put below the first built-in rung that is faster. Its note gets
+    its rank among all kernels. Your kernels are those that are not built in.
     """
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     yours = [step for step in steps if step.name not in BUILT_IN[kind]]
@@ -159,14 +166,12 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """A copy of the Steps (timed versions of a kernel) in which `ratio_to_previous` is filled in.
+    """A copy of the Steps with `ratio_to_previous`: the speed-up over the rung that each rung improves on.
 
-    This is the speed of a version divided by the speed of the version that it improves on, in GFLOP/s.
+    ladder   [Step], from the lowest rung up
+    after    {name of a rung: name of the rung that it improves on, or None}; None means the rung below
 
-    ladder   [Step], from the lowest version up
-    after    {name: name of the version that it improves on, or None}; None means the one below
-
-    The ratio stays None for the lowest version, and if the other version was not timed.
+    The ratio is that of GFLOP/s. It stays None for the lowest rung, and if the other rung was not timed.
     """
     speed = {step.name: step.gflops for step in ladder}
     below = [None, *(step.name for step in ladder)]
@@ -182,20 +187,24 @@ def _compared(ladder, after):
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """Check and time all versions of a kernel, as `climb` does, and return one dict that JSON can store.
+    """Do a `climb` and return its results, the problem and the machine as one dict that JSON can store.
 
-    The dict has the results, the problem and the machine. The arguments are those of `climb`: kind is
-    "matmul" or "conv"; size None means the default of the kind. threads is the number of threads, and extra
-    are further Rungs.
+    kind      "matmul" or "conv"
+    size      n of the problem, see `climb`; None: the default of the kind
+    threads   the number of threads; None: the number that numgan uses
+    extra     Rungs of this kind that are not registered
+
+    "steps" has a dict for each rung that was timed, "refused" the name and reason of each rung that failed
+    its check.
     """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)
     with machine.threads(threads):
         found = machine.describe()
     shapes, rest = KINDS[kind].shapes(KINDS[kind].sized(size))
-    problem = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) + (
-        f", stride {rest[0]}, padding {rest[1]}" if rest else ""
-    )
+    words = [f"{name} {shape}" for name, shape in shapes.items()]
+    words += [f"{name} {pair}" for name, pair in zip(("stride", "padding"), rest)]  # of a convolution
+    problem = ", ".join(words)
     return {
         "kind": kind,
         "size": size,
@@ -211,10 +220,10 @@ def report(kind, size=None, threads=None, extra=()):
 
 
 def table(found):
-    """The text of a table, a line for each version of a kernel, for the dict `found` that `report` made.
+    """The text for people of a result `found` of `report`: a table with one line for each rung, and notes.
 
-    Notes follow: a warning if other programs used the processors, and the reason for each version that failed
-    its check.
+    There is a warning if other programs used more than 15 % of the processors, and the reason for each rung
+    that failed its check.
     """
     peak = (
         f"{found['peak_gflops']:.0f} GFLOP/s"
@@ -257,11 +266,12 @@ def table(found):
 
 
 def load(path):
-    """Run a Python file and return the kernels that it registers with @ladder.rung: {kind: [Rung]}.
+    """Run a Python file and return the kernels that it registers: {kind: [Rung]}.
 
-    The file is run as a script, so use only files that you trust. It may import modules from its own folder,
-    for example a compiled one: this folder is added to sys.path and stays there. Afterwards, the list RUNGS
-    of registered kernels is as before.
+    The dict has both kinds; a list may be empty. The file `path` is run as a script, so use only files that
+    you trust. It may import modules from its own folder, for example a compiled one: this folder is added to
+    sys.path and stays there. Afterwards, RUNGS, the registered kernels, is as before. An error of the script
+    is raised.
     """
     before = {kind: dict(RUNGS[kind]) for kind in KINDS}
     sys.path.insert(0, str(Path(path).resolve().parent))
@@ -277,7 +287,7 @@ def load(path):
 
 
 def add_arguments(parser):
-    """Add the options of `numgan bench ladder` to an argparse parser, except --json, which it already has."""
+    """Add the options of `numgan bench ladder` to an argparse parser. Every command has --json already."""
     parser.add_argument(
         "kind",
         nargs="?",
@@ -300,10 +310,10 @@ def add_arguments(parser):
 
 
 def check_plot(file):
-    """Raise an error before the measurement if the picture file of the option --plot cannot be written.
+    """Raise an error before the measurement if `file`, the value of --plot, cannot be written.
 
-    file is the value of the option; None is allowed. Raises ValueError unless the name ends in .png, and the
-    errors of `expect_writable`, such as FileNotFoundError.
+    None is allowed. Raises ValueError unless the name ends in .png, and the errors of `expect_writable`, such
+    as FileNotFoundError.
     """
     if file and Path(file).suffix != ".png":
         raise ValueError(f"--plot: expected a file that ends in .png, got {file}")

@@ -15,11 +15,15 @@ from .. import _kernels
 from . import doctor
 from .timing import burst
 
-COPIED = 1 << 27  # copied bytes in total: much more than the last-level cache
+COPIED = 1 << 27  # copied bytes in total, 128 MB: much more than the last-level cache
 
 
 def describe():
-    """The machine and the kernels in use now: {processor, instruction_set, threads, backend}."""
+    """The machine and the kernels in use now: {"processor", "instruction_set", "threads", "backend"}.
+
+    "threads" is the number of threads of the kernels; the other values are texts. instruction_set is None if
+    the kernels are those of NumPy.
+    """
     return {
         "processor": doctor.processor(),
         "instruction_set": _kernels.instruction_set(),
@@ -44,9 +48,9 @@ def threads(n):
 
 
 def side(function, backend=None, blas=1, fast=None, number=None):
-    """Make a function side(calls) that times calls of `function` and returns the list of milliseconds.
+    """Make a function side(calls) -> [ms] for `interleave`: the milliseconds of each call of `function()`.
 
-    The settings of these calls:
+    The calls run with these settings:
 
     backend   the backend of the kernels; None: the backend in use when side is made
     blas      the number of threads of BLAS; 1 is that of `numgan train`
@@ -67,7 +71,7 @@ def side(function, backend=None, blas=1, fast=None, number=None):
 def bandwidth(n, repeats=5):
     """Measure the memory bandwidth in GB/s of n threads that copy: the best of `repeats` measurements.
 
-    Bytes read and bytes written are both counted.
+    Bytes read and bytes written are both counted. All threads together copy 128 MB in each measurement.
     """
     source = np.ones((n, COPIED // (8 * n)))
     target = np.zeros_like(source)  # written once before the measurement, so that its memory pages exist
@@ -78,4 +82,4 @@ def bandwidth(n, repeats=5):
             start = time.perf_counter()
             list(pool.map(np.copyto, target, source))
             best = min(best, time.perf_counter() - start)
-    return 2e-9 * source.nbytes / best
+    return 2e-9 * source.nbytes / best  # each byte is read and written

@@ -19,7 +19,7 @@ from . import machine
 from .workloads import Session
 
 PASSES = "forward", "backward", "frozen backward", "tangent forward", "tangent backward", "update", "data"
-NAMES = {
+NAMES = {  # {name of a method: name of its pass}; for backward see `_backward_name`
     "forward": "forward",
     "backward_keeping": "frozen backward",
     "tangent_forward": "tangent forward",
@@ -29,14 +29,15 @@ WARM = 2  # number of steps before the measurement
 
 
 class Clock:
-    """The total time and the number of calls of functions: the dicts {key: seconds} and {key: calls}.
+    """The total time and the number of calls of functions, in the dicts `seconds` and `calls`, for each key.
 
     `timed` makes the functions that are measured. The time of a function does not contain the time of timed
     functions that it calls.
     """
 
     def __init__(self):
-        self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
+        self.seconds, self.calls = defaultdict(float), defaultdict(int)
+        self._inside = [0.0]  # for each running function: the seconds of the timed functions that it called
 
     def timed(self, function, key):
         """Make a function that calls `function` with its arguments and returns its result.
@@ -59,14 +60,14 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for the network `net` and all layers in it.
+    """Yield (path, layer) for the network `net` and all layers in it, at any depth.
 
     A path is the names from the network down to the layer, such as "0.1"; the path of the network is "". A
     layer that is used twice is listed once, with its first path.
     """
     seen = set()
 
-    def visit(layer, path):
+    def visit(layer, path):  # the layer and all layers in it that were not seen before
         if id(layer) not in seen:
             seen.add(id(layer))
             yield ".".join(path), layer
@@ -77,10 +78,10 @@ def places(net):
 
 
 def _backward_name(arguments, words):
-    """The name of a backward pass in the table of times: "frozen backward" or "backward".
+    """The name of a backward pass in the table: "frozen backward" or "backward".
 
-    arguments and words are the positional and the keyword arguments of the pass, backward(dy, cache,
-    frozen=False, need_dx=True).
+    arguments and words are the positional and the keyword arguments of backward(dy, cache, frozen=False,
+    need_dx=True).
     """
     frozen = words.get("frozen", arguments[2] if len(arguments) > 2 else False)
     return "frozen backward" if frozen else "backward"
@@ -90,26 +91,26 @@ def _backward_name(arguments, words):
 def watched(system):
     """A context manager that times passes, updates and the drawing of latents of a system within its block.
 
-    `with watched(system) as clock` gives the Clock with the times. Its keys are:
+    `with watched(system) as clock` gives the Clock with the times. At the end the system is as before. The
+    keys of the Clock are:
 
-    (network, path, pass)              a pass of the layer with this path, see `places`
-    (network, "optimizer", "update")   an update of this network
-    ("", "latents", "data")            the drawing of latents
-
-    At the end of the block the original functions are restored.
+    (network, path, pass)               a pass of the layer with this path, see `places`
+    (network, "optimizer", "update")    an update of this network
+    ("", "latents", "data")             the drawing of latents
     """
-    clock, covered = Clock(), []
+    clock, covered = Clock(), []  # covered: (object, name of a method, the object's own method or None)
+    # a layer that occurs twice gets its first place, because later entries of the dict replace earlier ones
     where = {
         id(layer): (name, path)
         for name, net in reversed(system.networks.items())
         for path, layer in reversed(list(places(net)))
     }
 
-    def cover(owner, method, *key):
+    def cover(owner, method, *key):  # put a timed function in the place of a method of the object owner
         covered.append((owner, method, vars(owner).get(method)))
         vars(owner)[method] = clock.timed(getattr(owner, method), key)
 
-    def around(layer, method, arguments, words, call):
+    def around(layer, method, arguments, words, call):  # the observer: it makes the pass by call()
         if id(layer) not in where:
             return call()
         name = NAMES.get(method) or _backward_name(arguments, words)
@@ -131,22 +132,20 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """Train a system on one random batch and return the times of its layers and passes, a dict.
+    """Train `system` for `steps` steps on one random batch and return the times of its layers and passes.
 
-    system       the System
-    steps        the number of measured steps; two steps before do not count
-    batch_size   the number of samples in the batch; None: that of the system
+    The result is a dict {machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}:
 
-    The dict has these entries:
-
-    machine        the description of the machine
-    steps, batch   the number of steps, and of samples in the batch
+    batch          the number of samples in the batch
     step_ms        the mean time of a step, in milliseconds
     elsewhere_ms   the part of step_ms that is in no row
     rows           [{network, path, layer, pass, ms, share, calls}], one dict for each pass of each layer, for
                    the update of each network and for the latents; ms and calls are means for one step, share
                    is ms / step_ms
     kernel_calls   {kernel: calls in a step}
+
+    Two steps before the measurement do not count. batch_size None means that of the system. BLAS has one
+    thread.
     """
     session = Session(system, batch_size)
     layers = {

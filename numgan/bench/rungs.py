@@ -26,16 +26,16 @@ else:
 
 
 def rung(kind, name, after=None, **properties):
-    """A decorator that registers a function as a built-in rung: one version of a kernel on the ladder.
+    """A decorator that registers a kernel as a built-in rung, which is checked in float32 and float64.
 
     kind         "matmul" or "conv"
     name         the name of the rung
     after        the name of the rung that it improves on; None: the rung that was registered before it
-    properties   more fields of `trial.Rung`, such as threads and note
+    properties   more fields of `trial.Rung`, {name: value}, such as threads and note
 
-    The rung is checked in float32 and float64.
+    Raises the errors of `trial.rung`, such as ValueError for a name that is taken.
     """
-    after = after or next(reversed(trial.RUNGS[kind]), None)
+    after = after or next(reversed(trial.RUNGS[kind]), None)  # the last registered one
     return trial.rung(kind, name, after, ("float32", "float64"), **properties)
 
 
@@ -73,24 +73,21 @@ def product(kernel):
 
 
 def registers(a, b):
-    """The matrix product c = a b by the backend "cython": a is packed too, a tile of c stays in registers.
+    """The product c = a b, with a tile of c in registers; a and b are both packed. The backend is "cython".
 
-    a (M, K)   b (K, N)   c (M, N)
-
-    Every lower rung loads and stores a number of c for each multiply-add. Here a tile of 2 x 8 is loaded and
-    stored once per 256 terms of the sum, and each number read from a or b is used for a whole row or column
-    of the tile. The code is in numgan/_kernels/_readable.pyx.
+    a is (M, K), b (K, N), c (M, N); k is the index of the sum. Lower rungs of the ladder load and store a
+    number of c for each multiply-add. Here a tile of 2 x 8 is loaded and stored once per 256 terms of the
+    sum, and each number read from a or b is used for a whole row or column of the tile. The code is in
+    numgan/_kernels/_readable.pyx.
     """
     return _kernels.readable.matmul(a, b)
 
 
 def threaded(a, b):
-    """The matrix product c = a b by the function `registers` on several threads: as many as numgan uses.
+    """The product c (M, N) = a (M, K) b (K, N) by the function `registers` on several threads.
 
-    a (M, K)   b (K, N)   c (M, N)
-
-    Each thread computes about the same number of rows of c. The kernel releases the GIL (Python's lock), so
-    the threads run at the same time.
+    There are as many threads as numgan uses. Each computes about the same number of rows of c. The kernel
+    releases the GIL (Python's lock), so the threads run at the same time.
     """
     n = _kernels.num_threads()
     with ThreadPoolExecutor(n) as pool:
@@ -100,6 +97,8 @@ def threaded(a, b):
 
 def compiled(kernel, fast=False):
     """Make a function that calls `kernel`, a function of numgan._kernels, with the backend "compiled".
+
+    Arguments and result are those of `kernel`.
 
     fast   True: a convolution may use the fast algorithm with fewer multiplications, where there is one
     """
@@ -145,7 +144,7 @@ def python_conv(x, w, stride, padding):
 
 
 def prepared(x, w, stride, padding):
-    """Make two arrays for a convolution: (x padded with zeros, y filled with zeros). y is for the output.
+    """The arrays of a convolution, (x padded with zeros, y filled with zeros). y is for the output.
 
     x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)   stride, padding: pairs (vertical, horizontal)
     """
@@ -170,16 +169,15 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """The convolution y of x with w by im2col: the matrix of all patches of x, times the matrix w.
+    """The convolution y of x with w by im2col: the matrix of all patches of x times the matrix w.
 
-    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)   stride, padding: pairs (vertical, horizontal)
-
-    The matrix of patches is stored. The function `registers` computes the product.
+    The matrix of patches is stored. `registers` computes the product. x (N, H, W, C), w (KH, KW, C, O);
+    stride and padding are pairs.
     """
     x, y = prepared(x, w, stride, padding)
-    rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
-    _ladder.patches(np.ascontiguousarray(x), rows, *stride)
-    depth, pixels = w[..., 0].size, y[..., 0].size
+    rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)  # (N, HO, WO, KH, KW, C)
+    _ladder.patches(np.ascontiguousarray(x), rows, *stride)  # fills rows
+    depth, pixels = w[..., 0].size, y[..., 0].size  # KH KW C, and N HO WO
     return registers(rows.reshape(pixels, depth), w.reshape(depth, w.shape[3])).reshape(y.shape)
 
 

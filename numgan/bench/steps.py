@@ -32,12 +32,15 @@ from .workloads import Session, chosen
 
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
-SMOOTH, BELOW_KINK = 1e-5, 3e-2
+SMOOTH, BELOW_KINK = (
+    1e-5,
+    3e-2,
+)  # the two limits: no kink on the way of the gradient, and all other parameters
 # The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel, so
 # one half is the scale of this gradient.
 HALF = 0.5
-MEMORY_STEPS = 4
-SEED = 1
+MEMORY_STEPS = 4  # training steps in the measurement of memory
+SEED = 1  # of the latents with which gradients are compared
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,8 @@ class Agreement:
 
 
 def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
-    """Time the workloads (training steps) of numgan and of other programs. Yields a dict of results for each.
+    """Measure the workloads (training steps) of these names; None: all. Yields a dict of results for each.
 
-    names             the names of the workloads; None: all
     against           the programs to compare with, a choice of "numpy" and "torch"
     variants          the variants of PyTorch, from VARIANTS
     rounds, seconds   the number of bursts (steps in a row) of each program, and the length of a burst
@@ -85,6 +87,12 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 
 
 def _compare(work, against, variants, rounds, seconds, memory):
+    """The dict of results of one Workload, `work`. The other arguments are those of `compare`.
+
+    against are names of programs, variants those of PyTorch; rounds and seconds are the number of bursts and
+    the length of one. The dict has the milliseconds of each program, their ratios, the comparison of the
+    gradients, the peak memory (None unless `memory`) and the description of the machine.
+    """
     session, threads = Session.of(work), _kernels.num_threads()
     variants = variants if "torch" in against else ()
     sides = {"numgan": machine.side(session.step)}
@@ -128,18 +136,20 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _compare_gradients(worker, session, work, variants):
-    """Build the variants of PyTorch in its process and compare their gradients with numgan's: two dicts.
+    """Build the variants of PyTorch in the worker's process and compare their gradients with numgan's.
+
+    worker     the Worker, the process of PyTorch
+    session    the Session of numgan; PyTorch's first weights are copied to it
+    work       the Workload
+    variants   names from VARIANTS
+
+    Returns two dicts:
 
     agreements   {variant: [Agreement], one for each parameter}
     refused      {variant: the reason why it could not be built or compared}
-
-    worker     the Worker, the process of PyTorch
-    session    the Session of numgan; it receives the first weights of PyTorch
-    work       the Workload, the training step
-    variants   the names of the variants
     """
     agreements, refused, exact = {}, {}, None
-    real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)
+    real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)  # the same for both programs
     for variant in variants:
         if work.name == "mlp" and variant.endswith("cl"):
             refused[variant] = "the workload has no pictures, so there is no layout to choose"
@@ -158,15 +168,12 @@ def _compare_gradients(worker, session, work, variants):
 
 
 def shapes(system):
-    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}.
-
-    system is the System.
-    """
+    """The shapes of the inputs of a system's G and D, without the batch axis: {"G": shape, "D": shape}."""
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 
 def take_over(session, weights):
-    """Copy PyTorch's weights to the state of a Session, with the axes in numgan's order.
+    """Copy PyTorch's weights to the state of `session`, a Session, with the axes in numgan's order.
 
     weights   {network: [arrays in the order of PyTorch's parameters()]}
     """
@@ -177,13 +184,12 @@ def take_over(session, weights):
 
 
 def draws(session):
-    """The random numbers of a training step, which numgan and PyTorch both use: (z, e).
+    """The random numbers of a step of `session`, used by numgan and by PyTorch: (z, e), for N samples.
 
     z   the latents (N, Z)
     e   (N, 1, 1, 1), the weights with which WGAN-GP mixes real samples and fakes: e real + (1 - e) fake
 
-    session is the Session, which has the batch of N samples. `between` returns only a mixture. The mixture of
-    ones and zeros is e itself.
+    `between` returns only a mixture. The mixture of ones and zeros is e itself.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
@@ -191,13 +197,10 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """The gradients of one training step of numgan: {name of each updated network: its gradient}.
+    """The gradients of one step of numgan: {name of each updated network: its gradient}.
 
-    session   the Session with the weights and the batch
-    z         the latents (N, Z)
-    dtype     the type of all numbers in the step
-
-    No weight is updated.
+    The step uses the weights and the batch of `session`, a Session, and the latents z (N, Z). It is computed
+    in `dtype`. No weight is updated. A gradient is a Parameters.
     """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
@@ -209,18 +212,22 @@ def gradients(session, z, dtype=np.float32):
 
 
 def agree(system, own, theirs, exact):
-    """Yield an Agreement for each parameter: the comparison of the gradients of numgan and PyTorch.
+    """Yield the Agreement of each parameter: the comparison of its gradients.
 
     system       the system that is trained
     own, exact   {network: Parameters}, the gradients of numgan in float32 and in float64
     theirs       {network: [arrays in the order of PyTorch's parameters()]}, the gradients of PyTorch
+
+    A difference is divided by the root mean square of the exact gradient, but by at least 1/2 for a parameter
+    with one number. The limit is 1e-5 if no kink lies between the parameter and the loss, otherwise, and for
+    WGAN-GP, 3e-2.
     """
     for player, truth in exact.items():
         net = system.networks[player]
         other = exchange.read(net, shapes(system)[player], truth.zeros(), theirs[player])
         smooth = exchange.above_kinks(net) if player == "D" and not isinstance(system, WGANGP) else ()
         for path in truth:
-            scale = max(_rms(truth[path]), HALF * (truth[path].size == 1))
+            scale = max(_rms(truth[path]), HALF if truth[path].size == 1 else 0)
             yield Agreement(
                 f"{player}.{path}",
                 *(
@@ -232,6 +239,7 @@ def agree(system, own, theirs, exact):
 
 
 def _rms(x):
+    """The root mean square of all entries of x, computed in float64."""
     return float(np.sqrt(np.square(x, dtype=np.float64).mean()))
 
 
@@ -241,12 +249,9 @@ def _rms(x):
 def _memory(name, variants, threads):
     """The peak resident memory of numgan and of each PyTorch variant: {"numgan" or variant: MB}.
 
-    name       the name of the workload, a training step
-    variants   the names of the variants
-    threads    the number of threads
-
-    Each program runs MEMORY_STEPS steps in a process that runs nothing else. A value is None if the system
-    does not report the memory.
+    Each is measured in a process that runs nothing else: 4 steps of the workload `name`. variants are the
+    names of the PyTorch variants, threads is the number of threads. A value is None if the system does not
+    report the memory.
     """
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)
@@ -260,7 +265,10 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run `steps` training steps of the workload `name` with numgan, in a process of their own."""
+    """Run `steps` training steps of the workload `name` with numgan, with one thread of BLAS.
+
+    It is called in the process whose memory is measured.
+    """
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):
         for _ in range(steps):

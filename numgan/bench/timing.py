@@ -16,9 +16,9 @@ PAUSE = 0.06  # seconds; the threads of OpenMP spin for some ten milliseconds af
 
 @dataclass(frozen=True)
 class Timing:
-    """The times of a function in milliseconds per call: median, lower quartile (low), upper quartile (high).
+    """Milliseconds per call: median, lower quartile (low) and upper quartile (high), over `calls` calls.
 
-    calls is the number of calls that were measured.
+    calls   the number of calls that were timed
     """
 
     median: float
@@ -28,7 +28,7 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """Make the Timing (median and quartiles) of `times`, a list of milliseconds, one for each call.
+        """The Timing of `times`, a list of milliseconds, one number for each call.
 
         Raises ValueError if the list is empty.
         """
@@ -53,16 +53,18 @@ def burst(function, calls):
 
 
 class Rest:
-    """A pause between measurements: a call rest() of this object sleeps for `seconds`.
+    """A pause between measurements: a call rest() of this object sleeps for `seconds`, by default 0.06.
 
-    During a pause this program does nothing, so all use of the processors is that of other programs. The
-    attribute `busy` is the share of the processors that other programs used in the pauses.
+    During a pause this program does nothing, so all use of the processors is that of other programs. `busy`
+    is the share of the processors that they used.
     """
 
     def __init__(self, seconds=PAUSE):
+        # ticks of the processors in all pauses: those that were used, and all
         self.seconds, self._used, self._all = seconds, 0, 0
 
     def __call__(self):
+        """Sleep for `seconds`, and count the ticks that the processors worked in this time."""
         used, whole = _ticks()
         time.sleep(self.seconds)
         after, end = _ticks()
@@ -78,13 +80,14 @@ class Rest:
 
 
 def _ticks():
-    """(used time, total time) of all processors since the computer started, in ticks of its clock.
+    """(used time, total time) of all processors since the system started, in ticks of its clock.
 
     It is read from /proc/stat of Linux. Returns (0, 0) on other systems.
     """
     try:
         with open("/proc/stat", encoding="utf-8") as file:
-            user, nice, system, idle, waiting, *rest = map(int, file.readline().split()[1:9])
+            _, *ticks = file.readline().split()  # "cpu", then the ticks of all processors
+            user, nice, system, idle, waiting, *rest = map(int, ticks[:8])
     except OSError:
         return 0, 0
     used = user + nice + system + sum(rest)
@@ -92,11 +95,10 @@ def _ticks():
 
 
 def interleave(sides, rounds, seconds, rest):
-    """Time several programs in turn and return {name: Timing}.
+    """Time several sides (compared programs) in turn and return {name: Timing}.
 
-    sides     {name: side}, one for each program; side(calls) runs a burst of so many calls and returns their
-              milliseconds, for example `lambda calls: burst(step, calls)`
-    rounds    the number of bursts of each program; burst k of all programs comes before any burst k + 1
+    sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
+    rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
     seconds   the approximate length of a burst; it has 1 to 1000 calls that count
     rest      the Rest (pause) that is called before each burst
 
@@ -104,7 +106,10 @@ def interleave(sides, rounds, seconds, rest):
     """
     if rounds < 1:
         raise ValueError(f"interleave: expected rounds >= 1, got {rounds}")
-    calls = {name: int(np.clip(1e3 * seconds / side(1)[0], 1, 1000)) for name, side in sides.items()}
+    calls = {}  # the number of calls in a burst, from the time of one call
+    for name, side in sides.items():
+        (ms,) = side(1)
+        calls[name] = int(np.clip(1e3 * seconds / ms, 1, 1000))
     times = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():

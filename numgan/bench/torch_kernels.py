@@ -11,18 +11,14 @@ import torch.nn.functional as F
 from .cases import Convolution, LayerPass, Product, Update
 from .timing import burst
 
-_functions = {}
+_functions = {}  # {layout: function without arguments}, of the case that is prepared
 
 
 def build(case, dtype):
-    """Prepare a case (a computation) for timing in PyTorch and return its results: {layout: array}.
+    """Prepare a case for timing in PyTorch and return its results: {layout: array in the order of numgan}.
 
-    case    the case, such as a Convolution
-    dtype   "float32" or "float64"
-
-    A layout of memory is "NCHW" or "channels_last" for a convolution, and "" for all other cases. `run`
-    accepts these layouts. An array has the order of axes of numgan. The case that was prepared before is
-    dropped.
+    A layout is "NCHW" or "channels_last" for a convolution, and "" for all other cases. `run` accepts these
+    layouts. The case that was prepared before is dropped. dtype is "float32" or "float64".
     """
     _functions.clear()  # keep only one case in memory
     found = {}
@@ -37,9 +33,7 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """Call the case that `build` prepared `calls` times and return the milliseconds of each call, a list.
-
-    layout   the memory layout: "NCHW", "channels_last" or ""
+    """Call the prepared case `calls` times in this layout and return the milliseconds of each call.
 
     One more call comes first and does not count.
     """
@@ -47,10 +41,9 @@ def run(layout, calls):
 
 
 def _back(case):
-    """The permutation of axes that brings a convolution's result from PyTorch's order to numgan's, a tuple.
+    """The permutation of axes that brings the result of `case`, a Convolution, to numgan's order.
 
-    case is the Convolution. (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N,
-    H, W, C) for pictures.
+    (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N, H, W, C) for pictures.
     """
     return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
 
@@ -60,6 +53,11 @@ def _product(case, layout, a, b):
 
 
 def _convolution(case, layout, x, w, dy):
+    """Make a function that computes the case's pass of a convolution in PyTorch, in a memory layout.
+
+    case is a Convolution, layout "NCHW" or "channels_last". x (N, H, W, C), w (KH, KW, C, O) and dy (N, HO,
+    WO, O) are tensors in numgan's order. The result of the function has PyTorch's order.
+    """
     memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     x, dy = (array.permute(0, 3, 1, 2).contiguous(memory_format=memory) for array in (x, dy))
     w = w.permute(3, 2, 0, 1).contiguous(memory_format=memory)
@@ -67,23 +65,21 @@ def _convolution(case, layout, x, w, dy):
     if case.which == "forward":
         return lambda: F.conv2d(x, w, None, stride, padding)
     which = PASS_OUTPUT[case.which]
-    mask = [output == which for output in range(3)]
+    mask = [output == which for output in range(3)]  # only one of the three gradients is computed
+    # after padding: dilation 1, not transposed, no output padding, 1 group
     return lambda: torch.ops.aten.convolution_backward(
         dy, x, w, None, stride, padding, (1, 1), False, (0, 0), 1, mask
     )[which]
 
 
-PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
+PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}  # places in (dx, dw, db)
 
 
 def _pass(case, layout, x, dy):
-    """Make a function that runs one pass of a layer in PyTorch and returns its result (N, H, W, C).
+    """Make a function that runs a pass of the case's layer in PyTorch and returns its result (N, H, W, C).
 
-    case     the LayerPass: the layer, and "forward" or "backward"
-    layout   not used
-    x, dy    the input, and the derivative of a loss with respect to the output, both (N, H, W, C)
-
-    PyTorch sees the same memory as (N, C, H, W) in channels_last.
+    x is the input, dy the derivative with respect to the output; both are (N, H, W, C). PyTorch sees the same
+    memory as (N, C, H, W) in channels_last. `layout` is not used.
     """
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
@@ -106,10 +102,15 @@ def _pass(case, layout, x, dy):
     x.requires_grad_(True)
     y = function(x)
     wanted = (x, gain, bias) if name == "BatchNorm" else (x,)
+    # [0]: dx, the first of the gradients
     return lambda: torch.autograd.grad(y, wanted, dy, retain_graph=True)[0].permute(0, 2, 3, 1)
 
 
 def _update(case, layout, p, g):
+    """Make a function that makes one update of Adam for the weights p and returns them. g: the gradient.
+
+    case and layout are not used.
+    """
     p = p.clone().requires_grad_(True)
     p.grad = g
     adam = torch.optim.Adam([p], 2e-4, (0.5, 0.999), fused=True)

@@ -16,13 +16,14 @@ from torch import nn
 
 from .timing import burst
 
-LATENT = 100
+LATENT = 100  # entries of z
 
 
 # ---- the networks; first weights: PyTorch's for Linear, N(0, 0.02^2) in convolutions, N(1, 0.02^2) for gains
 
 
 def _dense_nets():
+    """The networks (G, D) of the workload mlp: G is 100-1200-1200-784, D is 784-1200-1200-1."""
     G = [
         nn.Linear(LATENT, 1200),
         nn.ReLU(True),
@@ -42,6 +43,12 @@ def _dense_nets():
 
 
 def _generator(start, channels, colours, bias):
+    """A DCGAN generator: z (N, 100, 1, 1) -> pictures (N, colours, H, W) in -1..1.
+
+    start      height and width of the smallest feature map; each further layer doubles both
+    channels   the channels of the feature maps, from the smallest map on
+    bias       whether the last layer has a bias
+    """
     layers = [
         nn.ConvTranspose2d(LATENT, channels[0], start, bias=False),
         nn.BatchNorm2d(channels[0]),
@@ -53,6 +60,13 @@ def _generator(start, channels, colours, bias):
 
 
 def _discriminator(colours, channels, last, bias, norm=True):
+    """A DCGAN discriminator: pictures (N, colours, H, W) -> logits. Each convolution halves the picture.
+
+    channels   the channels of the convolutions
+    last       the layers after them
+    bias       whether the first convolution has a bias
+    norm       whether BatchNorm follows each convolution but the first; otherwise they have biases
+    """
     layers = [nn.Conv2d(colours, channels[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2, True)]
     for few, many in zip(channels, channels[1:]):
         layers += (
@@ -64,7 +78,7 @@ def _discriminator(colours, channels, last, bias, norm=True):
 
 
 def nets(workload):
-    """Make the PyTorch networks (G, D) of a workload, a name in WORKLOADS, with PyTorch's default weights.
+    """The networks (G, D) of a workload (a name in WORKLOADS), with PyTorch's default weights.
 
     `Game` draws the first weights of convolutions and BatchNorm afterwards.
     """
@@ -76,12 +90,12 @@ def nets(workload):
             3, (64, 128, 256, 512), last, bias=False
         )
     last = nn.Flatten(), nn.Linear(128 * 7 * 7, 1)
-    return _generator(7, (128, 64), 1, bias=True), _discriminator(
-        1, (64, 128), last, bias=True, norm=workload == "dcgan28"
-    )
+    norm = workload == "dcgan28"  # the critic of wgangp28 has no BatchNorm
+    return _generator(7, (128, 64), 1, bias=True), _discriminator(1, (64, 128), last, bias=True, norm=norm)
 
 
 def _draw_weights(module):
+    """Draw the first weights of `module`: N(0, 0.02^2) for a convolution, N(1, 0.02^2) for BatchNorm2d."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -122,12 +136,15 @@ class Game:
         self.latent_shape = (len(real), LATENT, *(1,) * (real.ndim - 2))  # a latent is a picture of one pixel
 
     def _laid(self, x):
+        """The tensor x in the memory layout of the variant; a tensor that is no picture is unchanged."""
         return x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
 
     def latents(self):
+        """New latents, N(0, 1): (N, 100), or (N, 100, 1, 1) for pictures."""
         return torch.randn(self.latent_shape)
 
     def step(self):
+        """One update of D, then one of G, with the same fakes."""
         self.discriminate(fake := self.G(self.latents()))
         self.optimizers["D"].step()
         self.generate(fake)
@@ -164,6 +181,7 @@ class Game:
         return found | {"G": self._taken("G")}
 
     def _taken(self, name):
+        """Copies of the gradients of the network `name`, "D" or "G": [NumPy arrays, as parameters()]."""
         return [p.grad.numpy(force=True).copy() for p in self.plain[name].parameters()]
 
     def weights(self):
@@ -183,25 +201,28 @@ class Critic(Game):
     lr, betas = 1e-4, (0.0, 0.9)
 
     def step(self):
+        """One update of the critic. The fakes are drawn without a gradient, `mix` is drawn from U(0, 1)."""
         with torch.no_grad():
             fake = self._laid(self.G(self.latents()))
         self.criticise(fake, torch.rand(len(fake), 1, 1, 1))
         self.optimizers["D"].step()
 
     def criticise(self, fake, mix):
-        """Write the gradient of the critic's loss to .grad of the parameters of D.
+        """Write the gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 to .grad of D.
 
-            loss = mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2      x^ = mix x + (1 - mix) G(z)
-
-        fake is G(z) (N, ...), mix (N, 1, 1, 1) the random weights, and x the real batch.
+        x^ = mix x + (1 - mix) G(z)          `fake` is G(z), mix (N, 1, 1, 1)
         """
         self.optimizers["D"].zero_grad(set_to_none=True)
         between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
-        (slope,) = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)
+        (slope,) = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)  # grad D(x^)
         penalty = (slope.flatten(1).norm(2, 1) - 1).square().mean()
         (self.D(fake).mean() - self.D(self.real).mean() + 10 * penalty).backward()
 
     def gradients(self, z, mix):
+        """The gradient of D in one step: {"D": [arrays in the order of parameters()]}; no weight is updated.
+
+        z is the latents (N, 100), mix (N, 1, 1, 1) the weights of the real samples in x^.
+        """
         with torch.no_grad():
             fake = self._laid(self.G(torch.from_numpy(z).reshape(self.latent_shape)))
         self.criticise(fake, torch.from_numpy(mix))
@@ -210,36 +231,30 @@ class Critic(Game):
 
 # ---- the functions that the worker calls
 
-_games = {}
+_games = {}  # {variant: Game}, of the workload that was built last
 
 
 def build(workload, variant, real):
-    """Build one variant of a PyTorch training for the batch `real`. Returns its first weights.
+    """Build a variant of a workload for the batch `real`. Returns its first weights, see `Game.weights`.
 
-    workload   the name of the training step, such as "mlp"
-    variant    "naive", "careful", "cl", "compile" or "compilecl"
-    real       (N, C, H, W) or (N, 784), a NumPy array
-
-    The weights are {network: [NumPy arrays in the order of parameters()]}. `gradients` and `run` then use
-    this variant. torch.compile compiles the networks in the first call of `gradients`, and may fail there.
+    workload, variant and real are the arguments of `Game`; all three are remembered under the variant's name.
+    `gradients` and `run` then use it. torch.compile compiles the networks in the first call of `gradients`,
+    and may fail there.
     """
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real)
     return _games[variant].weights()
 
 
 def gradients(variant, z, mix):
-    """The gradients of one training step of a PyTorch variant: {network: list of arrays}.
+    """The gradients of one step of a variant: {network: [arrays in the order of parameters()]}.
 
-    z     the latents (N, 100)
-    mix   (N, 1, 1, 1), the weights with which WGAN-GP mixes real samples and fakes
-
-    The arrays have the order of parameters(). `build` must have built the variant. No weight is updated.
+    z and mix are the arguments of `Game.gradients`. `build` must have built the variant before.
     """
     return _games[variant].gradients(z, mix)
 
 
 def run(variant, calls):
-    """Make `calls` training steps of a PyTorch variant and return the milliseconds of each step, a list.
+    """Make `calls` training steps of a variant and return the milliseconds of each step.
 
     One more step comes first and does not count. `build` must have built the variant.
     """

@@ -28,12 +28,12 @@ import numpy as np
 from .._kernels import output_size, reference
 from ..core.underflow import may_underflow
 
-ROUNDINGS = {"float32": 8 * 2.0**-24, "float64": 16 * 2.0**-53}
-FAST = 1e-5
+ROUNDINGS = {"float32": 8 * 2.0**-24, "float64": 16 * 2.0**-53}  # bounds of |C - C64| / (|A| |B|)
+FAST = 1e-5  # the bound of rms(C - C64) / rms(C64) for a fast algorithm
 
 
 class WrongKernel(ArithmeticError):
-    """Raised if a kernel failed its check. The message names the first wrong case and the reason."""
+    """The error of a kernel that failed its trial. The message names the first wrong case and the reason."""
 
 
 class Matmul:
@@ -84,15 +84,8 @@ class Matmul:
 class Conv:
     """The kind of kernel "conv": y = x * w. A case (one problem) is (N, H, W, C, O, kernel, stride, padding).
 
-    Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. It has these
-    attributes and methods:
-
-    cases            the cases of the check
-    size             the default size of the ladder
-    definition       the reference kernel
-    sized(n)         the case of size n
-    shapes(case)     ({name of an array: its shape}, (stride, padding))
-    products(case)   the number of multiplications
+    Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. Attributes
+    and methods are as in Matmul; the other arguments are (stride, padding).
     """
 
     size = 64
@@ -117,11 +110,13 @@ class Conv:
 
     @staticmethod
     def shapes(case):
+        """The arguments of a case: ({"x": its shape, "w": its shape}, (stride, padding))."""
         n, h, v, c, o, kernel, stride, padding = case
         return {"x": (n, h, v, c), "w": (*kernel, c, o)}, (stride, padding)
 
     @staticmethod
     def products(case):
+        """The number of multiplications of a case: N HO WO KH KW C O."""
         n, h, v, c, o, kernel, stride, padding = case
         return n * math.prod(output_size((h, v), kernel, stride, padding)) * math.prod(kernel) * c * o
 
@@ -131,16 +126,27 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A rung: one version of a kernel on the ladder, with its function, its name and its properties."""
+    """A kernel that is registered for the ladder: its function, its name and its properties.
+
+    kind       "matmul" or "conv"
+    name       the name of the kernel in the table
+    function   the kernel, with the arguments of the kind, see the module
+    after      the name of the kernel that it improves on; None: none
+    dtypes     the dtypes in which it is checked
+    fast       whether it may have the larger error of fast algorithms in float32
+    threads    the number of threads with which it is timed; None: that of the ladder
+    largest    the largest size at which it is timed and checked; None: any size
+    note       a text for the table
+    """
 
     kind: str
     name: str
     function: Callable
-    after: str | None = None  # the rung that this one improves on
-    dtypes: tuple = ("float32",)  # the dtypes in which it is checked
-    fast: bool = False  # checked with the bound of fast algorithms in float32
-    threads: int | None = None  # None: the number of threads of the ladder
-    largest: int | None = None  # the largest size at which it is timed and checked; None: any size
+    after: str | None = None
+    dtypes: tuple = ("float32",)
+    fast: bool = False
+    threads: int | None = None
+    largest: int | None = None
     note: str = ""
 
 
@@ -148,18 +154,11 @@ RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the lowest ru
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
-    """A decorator that registers a function as a rung: one version of a kernel on the ladder.
+    """A decorator that registers a function as a kernel of the ladder, and returns the function unchanged.
 
-    kind, name   the kernel, "matmul" or "conv", and the name of the rung
-    after        the name of the rung that it improves on, or None
-    dtypes       the dtypes in which it is checked, ("float32",) or ("float32", "float64")
-    fast         True: it is checked with the bound of fast algorithms in float32
-    threads      the number of its threads; None: that of the ladder
-    largest      the largest size at which it is timed and checked; None: any size
-    note         a text for the table
-
+    kind is "matmul" or "conv". name, after, dtypes, fast, threads, largest and note are fields of `Rung`.
     Raises ValueError for an unknown kind, a name that is taken, an `after` that is not registered, or other
-    dtypes.
+    dtypes than ("float32",) and ("float32", "float64").
     """
     if kind not in KINDS:
         raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
@@ -188,20 +187,16 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
 
 
 def case_of(rung, size):
-    """The problem of this size for a rung, a version of a kernel. It is at most as large as rung.largest."""
+    """The case (problem) of size `size` for a Rung, or that of the size rung.largest if it is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype):
-    """Draw the arguments of a kernel for one problem: ({name: array}, tuple of other arguments).
+    """The random arguments of a case for a kernel of this kind: ({name: array}, tuple of other arguments).
 
-    kind    "matmul" or "conv"
-    case    the problem: its sizes, as in Matmul.cases or Conv.cases
-    dtype   the dtype of the arrays
-
-    The arrays are normal random numbers, equal in every call. The other arguments are stride and padding of a
-    convolution.
+    kind is "matmul" or "conv". The arrays are normal random numbers in `dtype`, equal in every call. The
+    other arguments are stride and padding of a convolution.
     """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
@@ -209,10 +204,11 @@ def draw(kind, case, dtype):
 
 
 def layouts(x):
-    """The array x in four memory layouts: {name of the layout: array with the values of x}.
+    """The array x in four memory layouts: {name of the layout: array with the shape and values of x}.
 
     The layouts: contiguous, axes in reverse order, gaps of nan between the entries, and backwards.
     """
+    # every second entry, along each axis, of an array of nan that is twice as long along each axis
     spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[(slice(None, None, 2),) * x.ndim]
     spaced[...] = x
     return {
@@ -225,10 +221,10 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare all results of a rung (a version of a kernel) with its definition. WrongKernel if one is wrong.
+    """Compare the results of `rung`, a Rung, with its definition. Raises WrongKernel if a result is wrong.
 
-    The rung computes every problem of its kind, in each of its dtypes, and with every memory layout of each
-    array. Problems with more multiplications than the one of size rung.largest are left out.
+    Nothing is returned. It is done for every case of the kind, every dtype of the rung, and every memory
+    layout of each array. Cases with more multiplications than the case of size rung.largest are left out.
     """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
@@ -246,11 +242,8 @@ def check(rung):
 def truth(kind, arrays, rest):
     """The exact result of a kernel and the scale of its errors, both in float64: (C64, |A| |B|).
 
-    kind     "matmul" or "conv"
-    arrays   {name: array}, the array arguments
-    rest     the tuple of the other arguments
-
-    C64 is the definition for the arguments, |A| |B| the definition for their absolute values.
+    C64 is the definition for the arguments, |A| |B| the definition for their absolute values. arrays is
+    {name: array} for a kernel of this kind, rest the tuple of the other arguments.
     """
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
@@ -258,11 +251,10 @@ def truth(kind, arrays, rest):
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call a kernel once, compare its result C with the exact result, and return the error, a number.
+    """Call the kernel of `rung`, a Rung, once and return the error of its result C, a number.
 
-    rung     the Rung: the kernel and its properties
     arrays   {name: array}, the array arguments
-    rest     the tuple of the other arguments
+    rest     the other arguments
     exact    (C64, |A| |B|), the result of `truth` for these arguments
     layout   the name of the memory layout, for the message
 
@@ -271,10 +263,12 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
     error, changes an array, or returns another type, shape or dtype.
     """
     dtype = next(iter(arrays.values())).dtype
+    expected, scale = exact
     where = (
         f"{rung.kind} {rung.name!r} at {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
     )
-    where += f"{f', stride {rest[0]}, padding {rest[1]}' if rest else ''}, {dtype}, {layout}"
+    settings = "".join(f", {name} {pair}" for name, pair in zip(("stride", "padding"), rest))  # of conv
+    where += f"{settings}, {dtype}, {layout}"
     before = {name: array.copy() for name, array in arrays.items()}
     try:
         got = rung.function(*arrays.values(), *rest)
@@ -283,28 +277,28 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
     for name, array in arrays.items():
         if not np.array_equal(array, before[name]):
             raise WrongKernel(f"{where}: it changed its argument {name}")
-    if not isinstance(got, np.ndarray) or got.shape != exact[0].shape or got.dtype != dtype:
+    if not isinstance(got, np.ndarray) or got.shape != expected.shape or got.dtype != dtype:
         found = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else type(got).__name__
-        raise WrongKernel(f"{where}: expected an array {dtype} {exact[0].shape}, got {found}")
+        raise WrongKernel(f"{where}: expected an array {dtype} {expected.shape}, got {found}")
     if not got.size:
         return 0.0
-    return _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous"))
+    fast = rung.fast and dtype == np.float32
+    return _compare(got, expected, scale, where, fast, layout.endswith("contiguous"))
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
-    """The error of a kernel's result `got`, a number. Raises WrongKernel if it is above the bound.
+    """The error of the result `got`, as `examine` returns it. Raises WrongKernel if it is above the bound.
 
-    expected   the exact result in float64, C64
-    scale      |A| |B|: the same computation with the absolute values of the arguments
-    where      the start of the message
-    fast       True: the error is rms(got - C64) / rms(C64); False: max |got - C64| / scale
-    ordinary   True: the arrays are contiguous; the message then names other causes of an error
+    expected, scale   C64 and |A| |B|, the result of `truth`
+    where             the start of the message
+    fast              True: error and bound are those of fast algorithms
+    ordinary          True: the arrays are contiguous; the message then names other causes of an error
     """
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
         rms = math.sqrt(np.mean(expected**2)) or 1e-300
         error, bound, allowed = math.sqrt(np.mean(wrong**2)) / rms, FAST, "rms(C - C64) <= 1e-5 rms(C64)"
-        off = ~(wrong <= 10 * FAST * rms)
+        off = ~(wrong <= 10 * FAST * rms)  # for the message: a single element may exceed the rms; nan is off
     else:
         bound = ROUNDINGS[got.dtype.name]
         error, allowed = float(np.max(wrong / scale)), f"|C - C64| <= {bound:.1e} |A| |B|"
@@ -329,6 +323,7 @@ def _pattern(off, error, dtype, ordinary):
     """
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):
+        # the indices along this axis at which any element is off
         lines = np.flatnonzero(off.any(axis=tuple(set(range(off.ndim)) - {axis})))
         if 0 < len(lines) < size and lines[0] == size - len(lines):
             hints.append(f"all in the last {len(lines)} of {size} along axis {axis}: is an edge left out?")

@@ -21,14 +21,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-SIDES = "numpy", "torch"  # the other sides of a comparison
+SIDES = "numpy", "torch"  # the programs with which numgan can be compared
 TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 
 def expect_known(word, given, known):
-    """Raise ValueError if a name in the list `given` is not in `known`.
+    """Raise ValueError if a name in the list `given` is not in the list `known`.
 
-    `word` says in the message what the names are, such as "workload".
+    `word` is the noun for such a name in the message, such as "workload".
     """
     for name in given:
         if name not in known:
@@ -49,7 +49,7 @@ def expect_sides(against):
 
 
 class Refused(RuntimeError):
-    """The error of a function that was called in another process (a Worker) and failed there.
+    """The error of a call in the worker's process: a function failed there.
 
     The message is the type and the first line of the error of this function.
     """
@@ -76,6 +76,10 @@ class Worker:
         )
 
     def __call__(self, function, *arguments):
+        """Call the function of this name with `arguments` in the process, and return its result.
+
+        Raises Refused if the function fails, and RuntimeError if the process ends.
+        """
         try:
             pickle.dump((function, arguments), self._process.stdin)
             self._process.stdin.flush()
@@ -90,10 +94,9 @@ class Worker:
         return answer
 
     def side(self, name):
-        """Make a function side(calls) -> [milliseconds of each call] for `interleave`.
+        """Make a function side(calls) -> [ms] for `interleave`: it calls run(name, calls) in the process.
 
-        It calls run(name, calls), a function of the module, in the process. name is the variant or layout
-        that is timed.
+        run is a function of the module, name the variant or layout that it times.
         """
         return lambda calls: self("run", name, calls)
 
@@ -101,6 +104,7 @@ class Worker:
         return self
 
     def __exit__(self, *exception):
+        """Kill the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         with contextlib.suppress(BrokenPipeError):
@@ -125,11 +129,9 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import a module of the folder numgan/bench in the process of a Worker, and return the module.
+    """Import the module of this folder with the name `module` and return it.
 
-    module    the name of the module, such as "torch_steps"
-    threads   the number of threads for PyTorch, if the module is one of PyTorch's
-
+    For PyTorch's modules, `threads` becomes PyTorch's number of threads.
     The folder that contains the package is added to sys.path. For torch_steps, empty modules take the place
     of numgan and numgan.bench in sys.modules, so numgan's memory does not count for PyTorch.
     """
@@ -147,12 +149,10 @@ def load(module, threads):
 
 
 def serve(module, threads):
-    """The main loop of the process of a Worker: answer requests from stdin until stdin is closed.
+    """Answer requests from stdin until stdin is closed: the main loop of the worker's process.
 
-    module    the name of the module whose functions are called
-    threads   the number of threads for PyTorch
-
-    A request is (function name, arguments). An answer is (True, result) or (False, error message), written to
+    module is the name of the module whose functions are called, threads PyTorch's number of threads. A
+    request is (function name, arguments). An answer is (True, result) or (False, error message), written to
     stdout. All text that the module prints goes to stderr. Ctrl-C is ignored.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then ends this process
@@ -167,7 +167,8 @@ def serve(module, threads):
         try:
             answer = True, functions[name](*arguments)
         except Exception as error:
-            answer = False, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+            first, *_ = str(error).strip().splitlines() or [""]
+            answer = False, f"{type(error).__name__}: {first[:200]}"
         pickle.dump(answer, answers)
         answers.flush()
 

@@ -40,6 +40,7 @@ from ..training.state import State
 from .exchange import projects
 from .worker import expect_known
 
+# the notes of the workloads
 SHARED = "fakes of one draw shared by both players"
 ALONE = "one critic update, fakes drawn without gradient, exact penalty"
 
@@ -59,6 +60,7 @@ class Workload:
 
 
 def _mlp():
+    """Build the system of the workload mlp: a GAN with dense networks and Adam(2e-4, beta1 = 0.5)."""
     return GAN(
         latent=Latent(100),
         sample_shape=(784,),
@@ -73,13 +75,15 @@ def _mlp():
 
 
 def _dcgan28():
+    """Build the system of the workload dcgan28: the preset dcgan/mnist without a moving average."""
     return replace(dcgan.mnist(), average=0.0)
 
 
 def _dcgan64():
-    """Build the DCGAN for 64 x 64 colour pictures whose training step is timed as the workload dcgan64.
+    """Build the system of the workload dcgan64.
 
-    As in widely used code, convolutions and Dense have no biases, and D ends in a convolution.
+    It is the preset dcgan/half with other networks. As in widely used code, convolutions and Dense have no
+    biases, and D ends in a convolution.
     """
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
@@ -101,10 +105,12 @@ class _Critic(wgan_gp.WGANGP):
     """WGAN-GP in which a step is only one update of the critic."""
 
     def rounds(self, step):
+        """The names of the objectives of a step: ("D",)."""
         return ("D",)
 
 
 def _wgangp28():
+    """Build the system of the workload wgangp28: the preset wgan_gp/mnist in which only the critic trains."""
     preset = wgan_gp.mnist()
     return _Critic(**vars(preset) | {"optimizers": {"D": preset.optimizers["D"]}})
 
@@ -121,18 +127,15 @@ WORKLOADS = {
 
 
 def chosen(names):
-    """The list of the Workloads (timed training steps) with these names, or of all Workloads for None.
-
-    Raises ValueError for an unknown name.
-    """
+    """The list of the Workloads with these names; None: all. Raises ValueError for an unknown name."""
     expect_known("workload", names or (), WORKLOADS)
     return [WORKLOADS[name] for name in names or WORKLOADS]
 
 
 def initialise(net, p, rng):
-    """Write random first weights to the parameters p of a Sequential, in place, as PyTorch's networks get.
+    """Write first weights to p, the Parameters of the Sequential `net`, drawn as for the PyTorch networks.
 
-    net is the Sequential, p are its Parameters, and rng draws the numbers.
+    rng draws the numbers:
 
     weights of convolutions              N(0, 0.02^2), as in DCGAN
     a Dense from a latent to a picture   N(0, 0.02^2), because it is a convolution in PyTorch
@@ -145,7 +148,7 @@ def initialise(net, p, rng):
         if isinstance(layer, BatchNorm):
             here["gain"][...], here["bias"][...] = rng.normal(1, 0.02, layer.channels), 0
         elif "W" in here:
-            limit = 1 / np.sqrt(np.prod(layer.weight_shape[:-1]))
+            limit = 1 / np.sqrt(np.prod(layer.weight_shape[:-1]))  # 1 / sqrt(fan in)
             default = isinstance(layer, Dense) and not projects(net, i)
             here["W"][...] = (
                 rng.uniform(-limit, limit, layer.weight_shape)
@@ -157,14 +160,15 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A training on one batch that never changes, for timing.
+    """A system in training on one batch that never changes, for timing.
 
     system   the system; step() makes one training step of it
-    batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
+    batch    the Batch of every step: the columns of `system.example`, random numbers in the range of the
+             pixels as float32, and random labels if there are classes
     state    the State of the training
 
-    batch_size is the number of samples in the batch; None: that of the system. seed gives the batch and the
-    first weights.
+    Session(system, batch_size, seed) makes it. batch_size None means that of the system. seed gives the batch
+    and the first weights.
     """
 
     def __init__(self, system, batch_size=None, seed=0):
@@ -178,14 +182,14 @@ class Session:
 
     @classmethod
     def of(cls, workload):
-        """Make a Session of a Workload. First weights are drawn as for PyTorch's networks (`initialise`)."""
+        """A Session of `workload`, a Workload. Its first weights are drawn as for PyTorch (`initialise`)."""
         session = cls(workload.build())
         for name, net in session.system.networks.items():
             initialise(net, session.state.params[name], stream(0, "first weights", name))
         return session
 
     def step(self):
-        """Make one training step, which changes the state, and return {objective: Result}.
+        """Make one training step, which changes the state, and return {name of an objective: Result}.
 
         NumPy gives no warnings in this step.
         """

@@ -44,6 +44,7 @@ NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # errors of the di
 
 
 def _parser():
+    """The argparse parser of `numgan`, with all commands and their options."""
     parser = argparse.ArgumentParser(
         "numgan", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,10 +83,14 @@ def _parser():
 
 
 def systems_command(args):
+    """Run `numgan systems`: print all systems and their presets, as text or, with --json, as JSON.
+
+    args are the parsed arguments. Returns None.
+    """
     listing = []
     for name in systems.SYSTEMS:
         for preset, make in systems.presets(name).items():
-            system = systems.build(name, preset, 0.05)
+            system = systems.build(name, preset, 0.05)  # narrow, so that it is built quickly
             listing.append(
                 {
                     "system": name,
@@ -107,7 +112,8 @@ def systems_command(args):
         print(f"{name}: {systems.description(module)}")
         for row in listing:
             if row["system"] == name:
-                shape = " x ".join(map(str, row["sample_shape"])) + " *" * ("shape" in row["adapts_to"])
+                star = " *" if "shape" in row["adapts_to"] else ""
+                shape = " x ".join(map(str, row["sample_shape"])) + star
                 print(f"  {row['preset']:<12} {shape:<14} {row['data']:<20} {row['description']}")
     print(
         "\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default. With --data and without\n"
@@ -122,7 +128,12 @@ def systems_command(args):
 
 
 def gradcheck_command(args):
-    if bool(args.names) == args.all:
+    """Run `numgan gradcheck`: check gradients and print one line for each check, or JSON with --json.
+
+    args are the parsed arguments. Returns 0, or 1 if a check failed or if there is none. Raises ValueError
+    for names together with --all, or neither, and for an unknown name.
+    """
+    if bool(args.names) == args.all:  # both or neither
         raise ValueError(
             "gradcheck: expected either names, such as `numgan gradcheck Conv2d dcgan`, or --all"
         )
@@ -160,6 +171,10 @@ def gradcheck_command(args):
 
 
 def data_command(args):
+    """Run `numgan data`: print the known data sets, their folders, and whether their files are there.
+
+    args are the parsed arguments. Returns None.
+    """
     sets = doctor.data_sets()
     if args.json:
         print_json(sets)
@@ -179,6 +194,10 @@ def data_command(args):
 
 
 def doctor_command(args):
+    """Run `numgan doctor`: print the description of the installation, as lines or, with --json, as JSON.
+
+    args are the parsed arguments. Returns 0, or 1 if a kernel failed its self-check.
+    """
     found = doctor.examine()
     if args.json:
         print_json(found)
@@ -189,6 +208,7 @@ def doctor_command(args):
 
 
 def _plain(value):
+    """The value as printed: "; " between the entries of a list, yes or no for a bool, none for None or []."""
     if isinstance(value, list):
         return "; ".join(map(str, value)) or "none"
     return "none" if value is None else ("no", "yes")[value] if isinstance(value, bool) else value
@@ -200,8 +220,8 @@ def _plain(value):
 def main(argv=None):
     """Run one command of the command line, print its result, and return its exit code.
 
-    argv is the list of arguments after `numgan`; None: those of this process. An error that a user can cause
-    is printed as a message on stderr.
+    argv is the list of arguments after `numgan`; None: those of the command line. An error that a user can
+    cause is printed as a message on stderr. The exit codes are those in the text of the module.
     """
     with guarded(), warnings.catch_warnings():
         warnings.showwarning = partial(_warn, set())
@@ -209,10 +229,10 @@ def main(argv=None):
 
 
 def _warn(said, message, *about):
-    """Print a warning on stderr, in the form of numgan's other messages, unless it was printed before.
+    """Print the warning `message` on stderr, without the file and line where it arose, unless it was printed.
 
-    said      the set of the warnings that the command has printed: data may be loaded again, with equal ones
-    message   the warning. `about`, its file and line, is left out: a user cannot change the code there
+    said    the set of the warnings that the command has printed: data may be loaded again, with equal ones
+    about   further arguments of warnings.showwarning, such as this file and line; they are not used
     """
     if str(message) in said:
         return
@@ -221,6 +241,12 @@ def _warn(said, message, *about):
 
 
 def _run(argv):
+    """Run one command of the command line and return its exit code. argv as for `main`.
+
+    Errors become a message on stderr and a code: 130 for Ctrl-C; 1 for an error of memory, arithmetic or the
+    disk, a failed trial, or output that cannot be written; 2 for any other error of the request. Errors of
+    other classes are faults of the program; they are raised.
+    """
     command = ""
     try:
         try:
@@ -246,5 +272,6 @@ def _run(argv):
 
 
 def _fail(message, code):
+    """Print the message on stderr and return the exit code `code`."""
     print(message, file=sys.stderr)
     return code

@@ -64,10 +64,9 @@ LADDER = """\
 A matrix product and a convolution, from the naive loop to the kernels of numgan. Each rung adds one idea:
 order, blocking, packing, registers, threads, the fast algorithm. BLAS is the comparison.
 
-Before a rung is timed, it is checked against the definition, on shapes that are ugly on purpose. To add a
-kernel of your own, put @ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name its
-file. If the kernel is
-wrong, the message names the first wrong entry."""
+Before a rung is timed, it is checked against the definition, on shapes that are irregular on purpose. To add
+a kernel of your own, put @ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name
+its file. If the kernel is wrong, the message names the first wrong entry."""
 
 LADDER_EXAMPLES = """\
 examples:
@@ -157,10 +156,19 @@ def add(commands):
 
 
 def _add_names(parser, name, help, default=None):
+    """Add the option `name`, whose value is names such as this,that, to a parser. It becomes a list.
+
+    help is its help text, default its value if the user leaves it out.
+    """
     parser.add_argument(name, type=names, default=default, metavar="A,B", help=help)
 
 
 def _bench(benches, name, run, summary, description, examples):
+    """Add the command `numgan bench` with the name `name` to argparse's `benches`. Returns its parser.
+
+    The command has the options --threads and --plot.
+    run is the function of the command. summary, description and examples are parts of its help text.
+    """
     sub = add_command(benches, name, run, summary, description=description, epilog=examples)
     add_count(sub, "--threads", "threads of every side (default: the number that numgan uses)")
     sub.add_argument("--plot", metavar="FILE", help="draw the result to this .png file")
@@ -168,11 +176,16 @@ def _bench(benches, name, run, summary, description, examples):
 
 
 def _headline(about):
+    """A text such as "PROCESSOR, compiled kernels, avx2, 2 threads". about: a dict of `machine.describe`."""
     on = f"{about['backend']} kernels" + (f", {about['instruction_set']}" if about["instruction_set"] else "")
     return f"{about['processor']}, {on}, {about['threads']} thread{'s' * (about['threads'] > 1)}"
 
 
 def _warn_if_busy(busy):
+    """Print a warning if `busy`, the share of the processors that other programs used, is above 15 %.
+
+    None, an unknown share, gives no warning.
+    """
     if busy is not None and busy > BUSY:
         print(
             f"other programs used {busy:.0%} of the processors between the bursts: these times are not "
@@ -181,13 +194,13 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture, *about):
-    """Draw the result of a benchmark, write the picture to the file of the option --plot and print its name.
+    """Draw the result and write the picture to the file of --plot, then print the file's name.
 
-    args      the parsed command line
-    picture   picture(*about) returns the Pillow image
-    about     the arguments of `picture`
+    args      the parsed arguments
+    picture   a function: picture(*about) returns the Pillow image
+    about     its arguments
 
-    Without --plot nothing is done. With --json the name is not printed.
+    Without --plot nothing is done. With --json nothing is printed.
     """
     if args.plot:
         save_picture(picture(*about), args.plot)
@@ -199,6 +212,10 @@ def _draw(args, picture, *about):
 
 
 def steps_command(args):
+    """Run `numgan bench steps`: time training steps and print the results, or JSON with --json.
+
+    args are the parsed arguments. Returns 0, or 1 if a gradient of PyTorch does not agree with numgan's.
+    """
     ladder.check_plot(args.plot)
     results = []
     with machine.threads(args.threads):
@@ -212,11 +229,13 @@ def steps_command(args):
                 _print_step(result)
     if args.json:
         print_json({"results": results})
-    _draw(args, plot.step_times, results, _headline(results[0]))
+    first, *_ = results
+    _draw(args, plot.step_times, results, _headline(first))
     return 1 if any(result["gradients_agree"] is False for result in results) else 0
 
 
 def _print_step(result):
+    """Print the result of one workload, a dict of `steps.compare`: times, memory and gradients."""
     print(f"\n{result['workload']}, batch {result['batch']}: {result['note']}")
     own, peaks = result["numgan_ms"], result["peak_mb"] or {}
     sides = (
@@ -246,7 +265,7 @@ def _print_step(result):
 
 
 def _print_gradients(gradients):
-    """Print a table of the differences between the gradients of PyTorch and numgan, a row for each parameter.
+    """Print how much every gradient of PyTorch differs from numgan's: one row for each parameter.
 
     gradients   {variant of PyTorch: [a dictionary for each parameter]}
 
@@ -258,11 +277,12 @@ def _print_gradients(gradients):
         + "".join(f"{variant:>12}" for variant in gradients)
         + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}"
     )
-    for rows in zip(*gradients.values()):
+    for rows in zip(*gradients.values()):  # the dictionaries of one parameter, one for each variant
+        first, *_ = rows
         print(
-            f"  {rows[0]['parameter']:<12}"
+            f"  {first['parameter']:<12}"
             + "".join(f"{row['difference']:12.1e}" for row in rows)
-            + f"{rows[0]['numgan_error']:12.1e}{rows[0]['torch_error']:12.1e}{rows[0]['limit']:9.0e}"
+            + f"{first['numgan_error']:12.1e}{first['torch_error']:12.1e}{first['limit']:9.0e}"
         )
 
 
@@ -270,6 +290,11 @@ def _print_gradients(gradients):
 
 
 def kernels_command(args):
+    """Run `numgan bench kernels`: time all kernels and print the results, or JSON with --json.
+
+    args are the parsed arguments. Returns None. Raises ArithmeticError, after the output, if a direct kernel
+    seems to be faster than the measured peak.
+    """
     ladder.check_plot(args.plot)
     with machine.threads(args.threads):
         found = kernels.measure(
@@ -290,6 +315,10 @@ def kernels_command(args):
 
 
 def _print_kernels(found, against):
+    """Print a table with one line for each row of `found`, the dict of `kernels.measure`.
+
+    against are the names of the libraries that were compared.
+    """
     peaks = (
         ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak)
         or "not known with the reference kernels"
@@ -318,6 +347,10 @@ def _print_kernels(found, against):
 
 
 def growth_command(args):
+    """Run `numgan bench growth`: time a DCGAN step of many sizes; print lines, or JSON with --json.
+
+    args are the parsed arguments. Returns None.
+    """
     ladder.check_plot(args.plot)
     with machine.threads(args.threads):
         found = growth.measure(args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
@@ -342,6 +375,10 @@ def growth_command(args):
 
 
 def profile_command(args):
+    """Run `numgan profile`: print a table of the times of layers and passes, or JSON with --json.
+
+    args are the parsed arguments. Returns None.
+    """
     with machine.threads(args.threads):
         found = profile.profile(systems.build(args.system, args.preset), args.steps, args.batch_size)
     if args.json:
@@ -353,7 +390,7 @@ def profile_command(args):
         f"{found['step_ms']:.2f} ms; ms per step and share of the step"
     )
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
-    table = {}
+    table = {}  # {name of a layer: {pass: milliseconds}}
     for row in found["rows"]:
         name = f"{row['network']} {row['path']} {row['layer']}".strip()
         table.setdefault(name, {})[row["pass"]] = row["ms"]
@@ -372,6 +409,13 @@ def profile_command(args):
 
 
 def _print_line(name, line, passes, step):
+    """Print one line of the table of `numgan profile`, with the sum of the line at its end.
+
+    name     the first cell, cut to 45 characters
+    line     {pass: milliseconds}
+    passes   the names of the columns; a pass that `line` lacks is an empty cell
+    step     the milliseconds of a step, of which each cell shows the share
+    """
     cells = [line.get(which) for which in passes] + [sum(line.values())]
     name = name if len(name) < 46 else name[:42] + "..."
     print(f"{name:<46}" + "".join(" " * 17 if ms is None else f"{ms:10.2f}{ms / step:7.1%}" for ms in cells))

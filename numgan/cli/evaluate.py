@@ -48,12 +48,13 @@ of true rows. A line that is not ok also has the threshold and advice for this r
 
 The exit code is 1 if a line is bad. `numgan train` prints the same lines at its end."""
 
-MEANING = {
+MEANING = {  # {"better" of a figure: its text in the table}
     "higher": "higher is better",
     "lower": "lower is better",
     "as real": "that of real rows is best",
     None: "",
 }
+# figures that are printed in per cent
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
 BESIDE = {
     "parzen_log_likelihood": "parzen_standard_error",
@@ -62,6 +63,7 @@ BESIDE = {
 
 
 def add(commands):
+    """Add the commands `evaluate`, `judge` and `health`, with their options, to argparse's `commands`."""
     command = partial(add_command, commands)
     sub = command(
         "evaluate",
@@ -114,6 +116,11 @@ def add(commands):
 
 
 def evaluate_command(args):
+    """Run `numgan evaluate`: measure the samples of a run and print the figures, or JSON with --json.
+
+    args are the parsed arguments. Returns None. Without --judge, the judge of the run's data is used, if
+    there is one; it is trained if the cache does not have it.
+    """
     run = runs.open_run(args.folder)
     run.expect_samples()  # raises an error for a run without a generator, before a judge is trained
     judge = runs.open_run(args.judge, whole=False) if args.judge else judging.judge_of(run)
@@ -127,7 +134,7 @@ def evaluate_command(args):
         f"{readable(found['data'])}, seed {found['seed']}\n"
     )
     print(f"{'':<32}{'samples':>16}{'real rows':>16}   what is best, and what both are compared with")
-    judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
+    judged = [name for name in figures if name.startswith(evaluation.JUDGED)]  # those of the judge
     _table(figures, [name for name in figures if name not in judged])
     if judge:
         accuracy = (
@@ -155,17 +162,27 @@ def evaluate_command(args):
 
 
 def _table(figures, names):
+    """Print one line for each of the figures `names`: the values of samples and real rows, and their meaning.
+
+    figures is {name: {"samples", "real", "better", "against"}}. A figure that is printed in the line of
+    another one has no line of its own.
+    """
     for name in names:
         if name not in (*BESIDE.values(), "bins"):
-            cells = [_cell(figures, name, side) for side in ("samples", "real")]
+            samples, real = (_cell(figures, name, side) for side in ("samples", "real"))
             meaning, against = MEANING[figures[name]["better"]], figures[name]["against"]
             print(
-                f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   "
+                f"{name.replace('_', ' '):<32}{samples:>16}{real:>16}   "
                 f"{meaning}{'; ' if meaning else ''}compared with {against}"
             )
 
 
 def _cell(figures, name, side):
+    """The text of one value of the figure `name`. side is "samples" or "real"; None becomes "-".
+
+    figures is {name: {"samples", "real", ...}}. Shares are in per cent. A figure of BESIDE has its standard
+    error or deviation behind it.
+    """
     value, share = figures[name][side], name.removeprefix(f"{evaluation.JUDGED}_") in SHARES
     if name == "different_bins":
         return f"{value} of {figures['bins'][side]}"
@@ -182,6 +199,10 @@ def _cell(figures, name, side):
 
 
 def judge_command(args):
+    """Run `numgan judge`: print the folder and the accuracy of a data set's judge, or JSON with --json.
+
+    args are the parsed arguments. Returns None. The judge is trained if the cache does not have it.
+    """
     judge = judging.open_judge(args.data, folder=args.folder)
     about = {"run": str(judge.folder), "data": args.data, "steps": judge.state.step} | judging.held_out(judge)
     if args.json:
@@ -195,6 +216,10 @@ def judge_command(args):
 
 
 def health_command(args):
+    """Run `numgan health`: print the verdicts on a run, or JSON with --json.
+
+    args are the parsed arguments. Returns 0, or 1 if a verdict is "bad".
+    """
     verdicts = health.examine(runs.open_run(args.folder, whole=False))
     if args.json:
         print_json(
@@ -210,11 +235,10 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """Print the results of the health checks of a run: `verdicts`, a list of Verdicts.
+    """Print each of the verdicts, the results of the health checks of a run: its level, name and meaning.
 
-    A Verdict is the result of one check. A line shows its level, its name and its meaning. If it has advice,
-    a second line has the measured value (if any), the threshold and the advice. Advice that several Verdicts
-    have is printed once.
+    If the Verdict has advice, a second line has the measured value (if any), the threshold and the advice.
+    Advice that several Verdicts have is printed once.
     """
     given = set()
     for verdict in verdicts:

@@ -61,6 +61,11 @@ def add(commands):
 
 
 def sample_command(args):
+    """Run `numgan sample`: draw samples from a run into a file, or measure them with a judge, or both.
+
+    args are the parsed arguments. With --judge and without --out no file is written. Prints lines, or JSON
+    with --json. Returns None.
+    """
     run = runs.open_run(args.folder, whole=args.judge is not None)  # a judgement counts copies of the data
     run.expect_samples()
     names = sampling.names_of(run.system, run.dataset)
@@ -92,10 +97,10 @@ def sample_command(args):
 
 
 def _judge(given, run):
-    """Open the judge for `numgan sample`: the classifier run that measures the samples of the open run `run`.
+    """The OpenRun of the judge of `run`, an OpenRun: the run in the folder `given`, if it is not True.
 
-    given is the folder of a classifier run, or True for the judge of the run's data in the cache. Returns an
-    OpenRun. Raises ValueError if there is no such judge.
+    If `given` is True, it is the judge of the run's data in the cache. Raises ValueError if these data have
+    no judge.
     """
     if given is not True:
         return runs.open_run(given, whole=False)
@@ -112,6 +117,17 @@ def _judge(given, run):
 
 
 def _draw(args, run, labels, names):
+    """Draw samples of `run`, an OpenRun, into the file of --out, by default RUN/drawn.png. Returns its path.
+
+    A .png file gets a picture. A .npz file gets the array x (uint8 for pictures, otherwise in the units of
+    the data) and, with classes, the arrays labels and classes.
+
+    args     the parsed arguments: count (for .npz 64 by default), seed and out
+    labels   the numbers of the classes of the samples, in turn; None: those of all classes
+    names    the names of the classes
+
+    Raises ValueError for another ending of the file's name.
+    """
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz", ".csv"):
         raise ValueError(f"--out: expected a file that ends in .png or .npz, or for rows in .csv, got {out}")
@@ -147,6 +163,10 @@ def _table(x, heads, labels):
 
 
 def _print_judgement(result, missing):
+    """Print the figures of `sampling.judge` in the dict `result`, beside those of held-out real pictures.
+
+    missing   the reason why the run's data were not read, so that copies are not counted; None if they were
+    """
     real = result["held_out"]
     print(f"{'':<22}{result['samples']:>9,} samples" + (f"{real['rows']:>9,} held-out real" if real else ""))
     agreement = "        -" if result["agreement"] is None else f"{result['agreement']:>9.2%}"

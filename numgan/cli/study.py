@@ -44,6 +44,11 @@ def add(commands):
 
 
 def study_command(args):
+    """Run `numgan study`: run a study and print its table and files, or list the studies without a NAME.
+
+    args are the parsed arguments. Returns None. Raises ValueError for an unknown name, or for options without
+    a name, and the errors of `studies.run`.
+    """
     if args.name is None:
         if args.quick or args.seeds or args.out or args.processes:
             raise ValueError("expected a NAME with these options; `numgan study` alone lists the studies")
@@ -77,6 +82,7 @@ def study_command(args):
 
 
 def _list(args):
+    """Print the list of all studies, as text or, with --json, as JSON. args are the parsed arguments."""
     listing = [
         {
             "study": name,

@@ -79,6 +79,11 @@ def add(commands):
 
 
 def train_command(args):
+    """Run `numgan train`: start or resume a run and print its results; with --dry-run only print the plan.
+
+    args are the parsed arguments. Returns None. Raises ValueError without a SYSTEM or --resume, and the
+    errors of the recipe, the data and the training.
+    """
     if args.threads:
         _kernels.set_num_threads(args.threads)
     if args.resume:
@@ -94,7 +99,7 @@ def train_command(args):
     recipe.expect_test(dataset)  # wrong held-out data are refused now, not after the training
     asked = recipes.Plan(**given(args, recipes.Plan))
     plan = asked.resolve(system)
-    if args.epochs:
+    if args.epochs:  # the number of steps depends on the batch size, which the first plan has
         steps = recipes.steps_of(system, len(dataset), plan.batch_size, args.epochs)
         plan = replace(asked, steps=steps).resolve(system)
     if args.dry_run:
@@ -109,6 +114,12 @@ def train_command(args):
 
 
 def _resume(args):
+    """Continue the run of --resume from its checkpoint. Returns the result of `loop.train`.
+
+    args are the parsed arguments. Raises ValueError for options that are fixed by the run. Allowed are
+    --steps or --epochs, which extend the run, --data and --folder, which name a new place of equal data,
+    --threads and --checkpoint-every.
+    """
     refused = [
         flag_of(option)
         for option in (*options(recipes.Plan), *options(recipes.Recipe))
@@ -139,6 +150,11 @@ def _resume(args):
 
 
 def _dry_run(args, recipe, system, dataset, plan):
+    """Print the plan of a training, as text or, with --json, as JSON. Nothing is written.
+
+    args are the parsed arguments, recipe is the Recipe, system the System, dataset the Dataset, and plan the
+    Plan with the number of steps.
+    """
     system = planned(system, plan.steps)
     about = {
         "recipe": asdict(recipe),
@@ -161,6 +177,11 @@ def _dry_run(args, recipe, system, dataset, plan):
 
 
 def _report(args, trained):
+    """Print the results of a training: steps, speed, files and health, as text or, with --json, as JSON.
+
+    args are the parsed arguments, trained is the result of `loop.train`. A classifier's accuracy on held-out
+    rows is printed too.
+    """
     run = runs.open_run(trained.folder, whole=False)
     judged = judging.held_out(run) if hasattr(run.system, "probabilities") else None
     verdicts = health.examine(run)

@@ -24,7 +24,7 @@ COLOURS = (
 
 @drawn
 def over_steps(panels, columns=1, title=""):
-    """Draw curves over the training steps of G, in rows of `columns` panels. Returns a Pillow image.
+    """Draw curves over the steps of G, in a table with `columns` panels in each row. Returns a Pillow image.
 
     panels   a list of dictionaries, one for each panel, with these keys:
              "title"    the title of the panel
@@ -39,7 +39,7 @@ def over_steps(panels, columns=1, title=""):
     """
     figure, all_axes = figure_of(len(panels), (5, 2.8), columns)
     names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
-    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}  # repeated if they are too few
     for axes, panel in zip(all_axes, panels, strict=False):
         for name, (steps, values) in panel["curves"].items():
             axes.plot(steps, values, label=name, linewidth=0.9, color=colour[name])
@@ -62,13 +62,12 @@ def over_steps(panels, columns=1, title=""):
 def pairs(x, y, enough, shares, names, label):
     """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
-    x        (N,), a number that measures each network after training with the first method: the horizontal
-             axis
-    y        (N,), the same for the second method: the vertical axis
-    enough   a method works on a network if this number is at least `enough`; drawn as two dotted lines
-    shares   {group of networks: {method: fraction of the group on which it works}}, drawn as bars
-    names    the names of the two methods
-    label    the name of the number in x and y
+    x        (N,), the figure of each network with the first method: the horizontal axis of the scatter plot
+    y        (N,), the figure of each network with the second method: the vertical axis
+    enough   a method works on a network if its figure is at least this value; drawn as two dotted lines
+    shares   {group of networks: {method: share of the group on which it works}}, drawn as bars
+    names    the names of the two methods, as labels of the axes
+    label    the name of the figure in x and y
 
     Returns a Pillow image.
     """
@@ -76,16 +75,17 @@ def pairs(x, y, enough, shares, names, label):
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)
     for line in (points.axvline, points.axhline):
         line(enough, color="black", linewidth=0.6, linestyle=":")
+    first, second = names
     square(
         points,
-        -0.02,
+        -0.02,  # a little more than 0..1, so that dots at the edges are whole
         1.02,
-        xlabel=f"{names[0]}, {label}",
-        ylabel=f"{names[1]}, {label}",
+        xlabel=f"{first}, {label}",
+        ylabel=f"{second}, {label}",
         title=f"{len(x)} architectures",
     )
     places = np.arange(len(shares))
-    for k, name in enumerate(next(iter(shares.values()))):
+    for k, name in enumerate(next(iter(shares.values()))):  # the two methods: bars of height 0.38, 0.4 apart
         bars.barh(
             places + 0.4 * k,
             [share[name] for share in shares.values()],

@@ -23,8 +23,9 @@ _settings_lock = threading.RLock()  # all threads share matplotlib's settings
 def drawn(function):
     """Decorator for a function that draws with matplotlib: the user's settings then have no effect on it.
 
-    While the function runs, matplotlib has its default settings, and warnings are hidden. Only one thread
-    draws at a time. At the end the memory of the figure is freed.
+    The decorated function has the same arguments and result. While it runs, matplotlib has its default
+    settings, and warnings are hidden. Only one thread draws at a time. At the end the memory of the figure is
+    freed.
     """
 
     @wraps(function)
@@ -45,8 +46,9 @@ def _freeing():
     """A context manager that frees the memory of a figure that is drawn in its block.
 
     The objects of a figure refer to each other, so only the garbage collector can free them. The collector is
-    switched off in the block, so that all these objects are still young at the end. Then one collection takes
-    a millisecond. Without it, about ten figures of 2 MB each would stay in memory.
+    switched off in the block, so at the end all these objects are in its youngest generation. A collection of
+    the young generations takes a millisecond and frees them. Without this collection about ten figures of 2
+    MB each would stay in memory. The collector is switched on again if it was on.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -55,14 +57,14 @@ def _freeing():
     finally:
         if was_on:
             gc.enable()
-        gc.collect(1)
+        gc.collect(1)  # the generations 0 and 1, the young ones
 
 
 def matplotlib_module():
     """Import matplotlib and return the module. If the user's settings prevent the import, they are not read.
 
     Examples of such settings: MPLBACKEND, set by a notebook, names a backend that is not installed;
-    matplotlibrc is a pipe, or is not a text file. ImportError if matplotlib is not installed.
+    matplotlibrc is a pipe, or is not a text file. Raises ImportError if matplotlib is not installed.
     """
     if "matplotlib" not in sys.modules and any(map(_may_block, _settings())):
         return _without_settings()
@@ -76,17 +78,17 @@ def matplotlib_module():
 
 
 def _settings():
-    """The paths of three files where matplotlib may look for its settings.
+    """A tuple of three paths where matplotlib may look for its settings.
 
-    They are: matplotlibrc in the current folder, the path in the environment variable MATPLOTLIBRC, and
-    matplotlibrc in the folder with this path.
+    They are: matplotlibrc in the current folder; the value P of the environment variable MATPLOTLIBRC, "" if
+    it is not set; and P/matplotlibrc, because P may be a folder.
     """
     named = os.environ.get("MATPLOTLIBRC", "")
     return "matplotlibrc", named, os.path.join(named, "matplotlibrc")
 
 
 def _may_block(path):
-    """True if `path` exists but is neither a file nor a folder, such as a pipe. Opening it may never end."""
+    """True if `path` exists but is neither a file nor a folder, such as a pipe: opening it may never end."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
@@ -96,7 +98,7 @@ def _without_settings():
     During the import, the current folder has no settings file, and the environment variables MPLBACKEND and
     MATPLOTLIBRC are hidden. Folder and variables are then restored.
     """
-    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+    for name in [name for name in sys.modules if f"{name}.".startswith("matplotlib.")]:
         del sys.modules[name]  # modules whose import failed before its end
     hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
     os.environ["MATPLOTLIBRC"] = os.devnull
@@ -112,9 +114,9 @@ def _without_settings():
 
 
 def figure_of(panels, size, columns=1, margin=0.0):
-    """Make a matplotlib figure with panels in rows of `columns`. Returns (figure, array of all its axes).
+    """Make a matplotlib figure with `columns` panels in each row. Returns (figure, array of all its axes).
 
-    panels   the number of panels; the last row is filled up with hidden axes
+    panels   the number of panels; the last row is filled up with hidden axes, which are in the array too
     size     (width, height) of a panel in inches
     margin   the height in inches for titles and legends outside the panels
 
@@ -123,7 +125,7 @@ def figure_of(panels, size, columns=1, margin=0.0):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = -(-panels // columns)
+    rows = -(-panels // columns)  # rounded up
     width, height = size
     figure = Figure((width * columns, height * rows + margin), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -134,7 +136,7 @@ def figure_of(panels, size, columns=1, margin=0.0):
 
 
 def dots(axes, x, size, colour, label=None):
-    """Draw the points x (N, 2) on the matplotlib axes as dots without edges.
+    """Draw the points x (N, 2) on `axes`, a panel of matplotlib, as dots without edges.
 
     size     the area of a dot in square points
     colour   the colour of the dots
@@ -144,7 +146,7 @@ def dots(axes, x, size, colour, label=None):
 
 
 def square(axes, low, high, **settings):
-    """Make matplotlib axes square: both have the range from `low` to `high`, and the same scale.
+    """Make `axes`, a panel of matplotlib, square: both axes have the range `low` to `high` and one scale.
 
     settings are further arguments of matplotlib's axes.set.
     """
@@ -152,7 +154,7 @@ def square(axes, low, high, **settings):
 
 
 def render(figure, title=None):
-    """Convert a matplotlib figure to a Pillow image. `title` is written above all panels; None: no title."""
+    """Convert a matplotlib figure to an RGB Pillow image. `title` is written above all panels; None: none."""
     if title is not None:
         figure.suptitle(title, fontsize="small")
     figure.canvas.draw()
@@ -160,17 +162,18 @@ def render(figure, title=None):
 
 
 def font_path():
-    """The path of matplotlib's own font, DejaVu Sans. ImportError if matplotlib is not installed."""
+    """The path of matplotlib's own font, DejaVu Sans. Raises ImportError without matplotlib."""
     return os.path.join(matplotlib_module().get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
 def readable(name):
-    """The name of a file or class as one line of printable text.
+    """The text `name`, the name of a file or class, as one line of printable text.
 
     Python represents bytes that it cannot decode as surrogates (special characters). These bytes are decoded
     as UTF-8, and bytes that are not UTF-8 become a replacement character. Other surrogates become "?", and
     all kinds of spaces become " ". Other unprintable characters are escaped: a line break becomes \\n.
     """
+    # U+DC80 to U+DCFF stand for the bytes 0x80 to 0xff; all other surrogates stand for nothing
     name = (
         re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name)
         .encode("utf-8", "surrogateescape")
@@ -180,17 +183,17 @@ def readable(name):
 
 
 def _printable(letter):
+    """The letter if it is printable, " " for a space of any kind, otherwise its escape, such as \\n."""
     if letter.isprintable():
         return letter
     return " " if unicodedata.category(letter) == "Zs" else letter.encode("unicode_escape").decode()
 
 
 def plainly(name):
-    r"""The text `name` as printable text that matplotlib draws letter by letter.
+    """The text that matplotlib draws for `name`: one printable line, see `readable`, in Unicode's form NFC.
 
-    It is `readable(name)`, with two changes. "$" is escaped: otherwise matplotlib reads the text between two
-    "$" as a formula. A letter that the font lacks is escaped too, such as \u65e5: otherwise all such letters
-    are drawn as the same box.
+    "$" is escaped: otherwise matplotlib reads the text between two "$" as a formula. A letter that the font
+    lacks is escaped too, such as \\u65e5: otherwise all these letters are drawn as the same box.
     """
     from matplotlib.ft2font import FT2Font
 

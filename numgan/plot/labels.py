@@ -21,16 +21,15 @@ NO_LETTER = "\U0010fffd"  # no font has this one: it is drawn as the box that st
 
 
 def legible(names):
-    """The list of the texts that a picture shows for class names, one for each name.
+    """The texts that are drawn for the names of the classes 0, 1, ..., a list of the same length.
 
-    names   the names of the classes 0, 1, ...
-
-    Different names have different texts. A name is one line: control characters are escaped (see `readable`),
-    and a name of more than LONGEST characters is shortened in its middle. If no font can draw a name, or if
-    it would look like another name, its text is "class 3", with the escaped name after it.
+    Different names have different texts. A text is one line: control characters are escaped (see `readable`),
+    and a name of more than LONGEST = 32 characters is shortened in its middle. The text of name number 3 is
+    "class 3 (escaped name)" if no font can draw the name, or if it would look like another name.
     """
     names = list(names)
     lines = [unicodedata.normalize("NFC", readable(name)) for name in names]
+    # how many different names have this text
     alike = Counter(shortened(line) for line in dict(zip(names, lines)).values())
     return [
         shortened(line)
@@ -41,9 +40,9 @@ def legible(names):
 
 
 def replaced(names):
-    """The class names that pictures do not show in full, as a dict {text in the picture: readable name}.
+    """{text in the picture: readable name} of the names of classes that `legible` shortens or replaces.
 
-    names are the names of all classes. `legible` shortens or replaces such a name.
+    Names that are drawn unchanged are left out.
     """
     names = list(names)
     return {
@@ -54,11 +53,12 @@ def replaced(names):
 
 
 def shortened(line):
-    """The text `line`, shortened in its middle to at most LONGEST characters."""
+    """The text `line`, shortened in its middle to at most 32 characters: 19, "...", and the last 10."""
     return line if len(line) <= LONGEST else f"{line[: LONGEST - TAIL - 3]}...{line[-TAIL:]}"
 
 
 def _in_ascii(line):
+    """The text `line` with an escape, such as \\u65e5, for every letter that is not ASCII."""
     return line.encode("ascii", "backslashreplace").decode()
 
 
@@ -66,10 +66,13 @@ def _in_ascii(line):
 def font_of(line):
     """The first Pillow font that has every letter of the text `line`; None if no font can draw it.
 
-    None also for a line that cannot be seen, such as one of spaces alone. Letters that are written from right
-    to left or joined, such as Arabic ones, need Pillow's layout engine Raqm. Without this engine no font can
-    draw them.
+    The fonts are Pillow's own font and DejaVu Sans. A line that cannot be seen, such as one of spaces alone,
+    counts as one that no font can draw. An empty line gets the first font.
+
+    Letters that are written from right to left or joined, such as Arabic ones, need Pillow's layout engine
+    Raqm. Without this engine no font can draw them.
     """
+    # "R", "AL": letters from right to left; the category "M...": marks that are joined to another letter
     shaped = any(
         unicodedata.bidirectional(letter) in ("R", "AL") or unicodedata.category(letter)[0] == "M"
         for letter in line
@@ -83,14 +86,15 @@ def font_of(line):
 
 @lru_cache
 def _own_font():
+    """Pillow's own font."""
     return ImageFont.load_default()
 
 
 @lru_cache
 def _wide_font(shaped):
-    """Open the font DejaVu Sans in the size of Pillow's own font. None without matplotlib or FreeType.
+    """DejaVu Sans in the size of Pillow's own font, 10 pixels; None without matplotlib or without FreeType.
 
-    shaped   True: with the layout engine Raqm, for letters that are joined or go from right to left
+    shaped   whether the layout engine is Raqm, for letters that are joined or go from right to left
     """
     engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     try:
@@ -100,10 +104,10 @@ def _wide_font(shaped):
 
 
 def _has(font, letter):
-    """Whether a Pillow font can draw a letter.
+    """Whether the Pillow font `font` has the letter `letter`.
 
-    A font draws the same box for every letter that it lacks. So the letter must look different from this box.
-    Without FreeType, Pillow has a font of bitmaps, and only its letters of ASCII are used.
+    It has the letter if it draws another picture for it than the box of missing letters. Without FreeType,
+    Pillow has a font of bitmaps, and only its letters of ASCII are used.
     """
     if not isinstance(font, ImageFont.FreeTypeFont):
         return letter.isascii()

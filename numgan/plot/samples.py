@@ -26,21 +26,20 @@ PAPER = 64  # the background, dark grey, so that the edges of black pictures are
 
 
 def grid(images, columns, names=()):
-    """Draw pictures in rows of `columns` pictures. Returns a Pillow image.
+    """Draw images (N, H, W, 1 or 3) uint8 with `columns` images in each row. Returns a Pillow image.
 
-    images    (N, H, W, C) uint8 with C = 1 or 3. Each is enlarged by a whole factor, so that its longer side
-              has about CELL pixels
-    columns   the number of pictures in a row
-    names     texts that are written at the left, one for each row. A name that no font can draw becomes
-              "class 0" (see `legible`)
+    An image is enlarged by a whole factor, so that its longer side has about CELL = 48 pixels. names are
+    written at the left, one for each row, after `legible`: a name that no font can draw becomes
+    "class 3 (escaped name)", with the number of the name. () means no names.
     """
     n, height, width, channels = images.shape
     names = legible(names)
     scale = max(1, round(CELL / max(height, width)))
-    high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
+    high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)  # of a cell; rounded up
     mode = "L" if channels == 1 else "RGB"
-    measure = ImageDraw.Draw(Image.new("L", (1, 1)))
+    measure = ImageDraw.Draw(Image.new("L", (1, 1)))  # it tells the widths of texts
     fonts = [font_of(name) for name in names]
+    # the width of the longest name, and 6 pixels around it
     margin = GAP + max((int(measure.textlength(*text)) + 6 for text in zip(names, fonts)), default=0)
     background = PAPER if channels == 1 else (PAPER,) * channels
     canvas = Image.new(mode, (margin + columns * wide, GAP + rows * high), background)
@@ -57,12 +56,13 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title="", names=None):
-    """Draw the samples `fake` (M, ...) over the data `real` (N, ...) as dots. Returns a Pillow image.
+    """Draw the samples `fake` (M, ...) over the data `real` (N, ...). Returns a Pillow image.
 
-    Each row of the arrays is one point. Rows of one number become two histograms. Of rows of more than two
-    numbers the first two are drawn, and the labels of the axes say so. The range of the axes depends on the
-    data only, so that pictures of several steps have equal axes. `title` is written above. `names` are the
-    names of the columns; None: x_1, x_2. Raises ValueError if real and fake rows differ in length.
+    Samples of one number become two histograms. Of samples of more than two numbers the first two are drawn,
+    and the labels of the axes say so. The range of the axes depends on the data only, so that pictures of
+    several steps have equal axes. Both axes have one scale if the ranges differ by less than a factor of 5.
+    `title` is above the panel. `names` are the names of the columns; None: x_1, x_2. Raises ValueError if
+    real and fake samples have different numbers of entries.
     """
     real, fake = real.reshape(len(real), -1), fake.reshape(len(fake), -1)
     if real.shape[1] != fake.shape[1]:
@@ -72,13 +72,13 @@ def points(real, fake, title="", names=None):
     figure, (axes,) = figure_of(1, (5, 5))
     names = [_lines(name) for name in names[:2]] if names else ["$x_1$", "$x_2$"]
     low, high = real[:, :2].min(axis=0), real[:, :2].max(axis=0)
-    side = 0.1 * max(1e-6, *(high - low))
+    side = 0.1 * max(1e-6, *(high - low))  # the margin: a tenth of the larger range
     alike = max(high - low) < 5 * min(high - low)  # columns of one unit have one scale
     sides = (side, side) if alike else 0.1 * np.maximum(high - low, 1e-6)
     axes.set(xlim=(low[0] - side, high[0] + side), title=title)
     if real.shape[1] == 1:
         for x, color, label in ((real, REAL, "data"), (fake, FAKE, "samples")):
-            edges = np.linspace(low[0] - side, high[0] + side, 51)
+            edges = np.linspace(low[0] - side, high[0] + side, 51)  # of 50 bins
             axes.hist(
                 x[:, 0], edges, weights=np.full(len(x), 1 / len(x)), color=color, alpha=0.6, label=label
             )
@@ -101,17 +101,16 @@ def points(real, fake, title="", names=None):
 
 @drawn
 def curves(records, title="", labels=None):
-    """Draw the losses and metrics of a run over its steps. Returns a Pillow image.
+    """Draw curves over steps from the records of a metrics.jsonl. Returns a Pillow image.
 
-    records   the lines of a metrics.jsonl, one dict for each logged step: {"step": number, "losses": {name:
-              value}, "metrics": {name: value}}
-    title     the title of the picture
-    labels    {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
-
+    A record is {"step": number, "losses": {name: value}, "metrics": {name: value}}, one for each logged step.
     All losses are in one panel, D(x) and D(G(z)) in another, and every other metric has its own panel. Only
-    the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is limited.
-    A missing value is a gap in the curve. A metric of an earlier step, {"computed": {name: step}} in the
-    record, is drawn as a point at this step.
+    the first NAMES = 16 losses and the first 16 metrics are drawn, so that the size of the picture is
+    limited. A missing value is a gap in the curve. If a metric was not computed again at a step, the record
+    has {"computed": {name: step}} with the earlier step, and the value is drawn at that step.
+
+    title    the title above the first panel
+    labels   {metric: label of its axis}, in place of the usual labels; that of D(x) is also that of D(G(z))
     """
     losses, metrics = (
         list(dict.fromkeys(name for record in records for name in record[kind]))[:NAMES]
@@ -141,19 +140,23 @@ def curves(records, title="", labels=None):
 
 
 def _short(text, most):
+    """The text, cut to at most `most` characters; a cut text ends in "..."."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _lines(label):
-    """The label of an axis as text of at most three lines, without letters that the font lacks."""
+    """The label of an axis, in lines of at most WIDE = 30 characters, as matplotlib needs it (`plainly`).
+
+    It is cut to 80 characters, so that three lines are usually enough.
+    """
     return "\n".join(plainly(line) for line in textwrap.wrap(_short(label, 3 * WIDE - 10), WIDE))
 
 
 def _curve(records, kind, name):
-    """(steps, values) of one curve: two lists with one entry for each logged step, or fewer.
+    """(steps, values) of the curve `name`: lists with one entry for each record, or fewer.
 
-    records   the lines of a metrics.jsonl, dicts
-    kind      "losses" or "metrics";  name: the name of the curve
+    records   the records of a metrics.jsonl, see `curves`
+    kind      "losses" or "metrics"
 
     A value that several records repeat, because it was not computed again, is one entry at the step that
     computed it. A value that is missing or None is nan, a gap.
@@ -167,11 +170,10 @@ def _curve(records, kind, name):
 
 
 def gif(frames, file, milliseconds=200, hold=2000):
-    """Write an animation that repeats without end, as a GIF, to the open binary file `file`.
+    """Write an endless GIF to `file`, a binary file that is open. `frames` are Pillow images of one size.
 
-    frames         Pillow images of the same size
-    milliseconds   the time for which each frame is shown
-    hold           the time for the last frame, in milliseconds
+    Each frame is shown for `milliseconds`, the last one for `hold` milliseconds. Nothing is returned. Colours
+    are reduced to 256 for each frame.
     """
     first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]

@@ -7,11 +7,12 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 @drawn
 def step_times(results, title=""):
-    """Draw the results of `bench steps`: milliseconds per training step of numgan, NumPy and PyTorch.
+    """Draw the results of `bench steps`: milliseconds per training step of numgan and of its competitors.
 
-    results is a list of dictionaries, one for each workload, and the picture has one panel for each. The bars
-    are numgan, NumPy (if it was measured) and each PyTorch variant. The whiskers are quartiles. The title of
-    a panel contains the largest gradient difference, if there is one. Returns a Pillow image.
+    results is a list of dictionaries of `bench.steps.compare`, one for each workload (training step). The
+    picture has one panel for each. The bars are numgan, NumPy (if it was measured) and each PyTorch variant.
+    The whiskers are quartiles. The title of a panel contains the largest gradient difference, if there is
+    one; `title` is above all panels. Returns a Pillow image.
     """
     figure, all_axes = figure_of(len(results), (8, 1.6), margin=1.2)
     for axes, result in zip(all_axes, results, strict=True):
@@ -21,7 +22,7 @@ def step_times(results, title=""):
         sides |= {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
         ms = np.array(list(sides.values()))
         low, high = np.transpose([result["quartiles_ms"][name.removeprefix("torch ")] for name in sides])
-        around = np.maximum([ms - low, high - ms], 0)
+        around = np.maximum([ms - low, high - ms], 0)  # the lengths of the whiskers
         axes.barh(list(sides), ms, xerr=around, color=[FAKE] + [REAL] * (len(sides) - 1))
         axes.invert_yaxis()
         worst = result["largest_gradient_difference"]
@@ -34,14 +35,15 @@ def step_times(results, title=""):
 def roofline(found, title=""):
     """Draw the result of `bench kernels`: GFLOP/s over flops per byte, one mark for each float32 kernel.
 
-    found is the dictionary that `bench kernels --json` prints. The line is the upper limit of the speed. It
-    is the smaller of two numbers: the measured peak of multiply-adds (if it is known), and flops per byte
-    times the measured memory bandwidth. Returns a Pillow image. title is the title of the picture.
+    `found` is the dictionary of `bench.kernels.measure`. The line is the upper limit of the speed. It is the
+    smaller of two numbers: the measured peak of multiply-adds (if it is known), and flops per byte times the
+    measured memory bandwidth. A triangle is a fast algorithm, a circle a direct one. `title` is above the
+    panel. Returns a Pillow image.
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
     intensities = [row["intensity"] for row in rows]
-    reach = np.geomspace(0.5 * min(intensities), 2 * max(intensities), 200)
+    reach = np.geomspace(0.5 * min(intensities), 2 * max(intensities), 200)  # points of the line
     peak, slope = found["peak_gflops"]["float32"] or np.inf, found["bandwidth_gbs"]
     axes.plot(
         reach,
@@ -50,9 +52,10 @@ def roofline(found, title=""):
         linewidth=1.0,
         label=f"{slope:.0f} GB/s, {peak:.0f} GFLOP/s",
     )
-    kinds = {}
+    kinds = {}  # {(first word of the kernel's name, "direct" or "fast"): [row]}
     for row in rows:
-        kinds.setdefault((row["kernel"].split()[0], row["form"]), []).append(row)
+        kind, *_ = row["kernel"].split()
+        kinds.setdefault((kind, row["form"]), []).append(row)
     for (kind, form), points_ in kinds.items():
         axes.scatter(
             [row["intensity"] for row in points_],
@@ -75,11 +78,10 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the results of `bench growth`: milliseconds per image over the size that was changed.
+    """Draw the rows of `bench growth`: milliseconds per image, with quartiles, over the changed setting.
 
-    rows is a list of dictionaries, one for each measured size. There is one panel for each quantity that is
-    changed, such as the batch size. A band shows the quartiles. Returns a Pillow image. title is the title of
-    the picture.
+    rows are the "results" of `bench.growth.measure`, a list of dictionaries. There is one panel for each
+    setting that is changed, such as the batch size; `title` is above all panels. Returns a Pillow image.
     """
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1))
@@ -87,6 +89,7 @@ def growth(rows, title=""):
         here = [row for row in rows if row["panel"] == panel]
         values = [row["value"] for row in here]
         axes.plot(values, [row["ms_per_image"] for row in here], marker="o", color=FAKE)
+        # the band between the lower and the upper quartiles
         axes.fill_between(
             values, *zip(*(row["quartiles_ms"] for row in here)), color=FAKE, alpha=0.2, linewidth=0
         )
@@ -100,10 +103,11 @@ def growth(rows, title=""):
 def ladder(reports):
     """Draw the reports of numgan.bench.ladder as bars of GFLOP/s, one panel for each report.
 
-    Each bar is one version of a kernel, with its speed and error as text. Versions that the user added have
-    another colour. The dotted line is the measured peak, if it is known. Returns a Pillow image.
+    A report is a dictionary of `ladder.report`. Each bar is one version of a kernel, with its speed and error
+    as text. Versions that the user added have another colour. The dotted line is the measured peak, if it is
+    known. Returns a Pillow image.
     """
-    bars = sum(len(found["steps"]) + 4 for found in reports)
+    bars = sum(len(found["steps"]) + 4 for found in reports)  # 4: the room for title and label of a panel
     figure, all_axes = figure_of(len(reports), (9, 0.32 * bars / len(reports)), margin=0.6)
     for axes, found in zip(all_axes, reports, strict=True):
         steps, peak = found["steps"], found["peak_gflops"]

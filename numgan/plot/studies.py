@@ -14,16 +14,17 @@ def mixtures(panels, centres, std, title=""):
     The left panel shows the plane. The right panel shows every sample relative to its nearest mode, in units
     of sigma, with circles of 1 and 3 sigma.
 
-    panels    {name of the set: samples (N, 2)}
+    panels    {name: samples (N, 2)}; the name is the title of the left panel
     centres   (K, 2), the centres of the modes
     std       sigma, the standard deviation of each mode
     title     the title of the whole picture
     """
     figure, all_axes = figure_of(2 * len(panels), (3.5, 3.4), columns=2)
-    side = 1.15 * np.abs(centres).max() + 3 * std
+    side = 1.15 * np.abs(centres).max() + 3 * std  # the left panel covers -side to side
     angle = np.linspace(0, 2 * np.pi, 100)
     for (name, x), whole, near in zip(panels.items(), all_axes[::2], all_axes[1::2], strict=True):
-        offset = x - centres[np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)]
+        nearest = np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)  # (N,), numbers of modes
+        offset = x - centres[nearest]
         dots(whole, centres, 30, REAL)
         dots(whole, x, 2, FAKE)
         square(whole, -side, side, title=name)
@@ -37,12 +38,11 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw sets of samples over the centres of the modes, one small panel for each. Returns a Pillow image.
+    """Draw samples over the centres of modes, `columns` small panels in each row. Returns a Pillow image.
 
-    panels    {name of the set: samples (N, 2)}
+    panels    {name: samples (N, 2)}; the name is the title of the panel
     centres   (K, 2), the centres of the modes
     side      each panel covers -side to side on both axes
-    columns   the number of panels in a row
     """
     figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):

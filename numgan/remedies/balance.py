@@ -12,11 +12,13 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Balance(Remedy):
-    """Remedy: only one of D and G trains in a step. D trains if its loss is above `balance`, otherwise G.
+    """Remedy: in each step D trains alone if its loss is above `balance`, and otherwise G trains alone.
+
+    balance    the limit, a number; with 0 the remedy does nothing: both players train in each step
 
     The loss is the adversarial loss of D in the step before, without penalties and with the labels 1 for real
-    samples and 0 for fakes. In the first step D trains. With balance = 0 the remedy does nothing: both
-    networks train in each step. Raises ValueError unless balance is a finite number of at least 0.
+    samples and 0 for fakes. In the first step D trains. Raises ValueError unless balance is a finite number
+    of at least 0.
     """
 
     balance: float = 0.0
@@ -24,17 +26,35 @@ class Balance(Remedy):
 
     @property
     def needs_real(self):
+        """Whether D gets real samples in G's step too: yes, because D's loss is needed after each step."""
         return self.balance > 0
 
     def memory(self, game, dtype):
+        """{"loss": array (1,) of type dtype}: D's last loss, at first 1 + balance; {} if balance is 0.
+
+        `game` is not used.
+        """
         return {"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {}  # D trains first
 
     def rounds(self, rounds, game):
+        """The names of a step's objectives: that of D or that of G; `rounds` unchanged if balance is 0.
+
+        In a two-player game the objective of a network has the network's name. game.judges has the name of D,
+        game.drawers that of G.
+        """
         if not self.balance:
             return rounds
-        return game.judges if game.kept is None or game.kept["loss"][0] > self.balance else game.drawers
+        if game.kept is None:  # the game has no memory yet: this is the first step
+            return game.judges
+        (loss,) = game.kept["loss"]
+        return game.judges if loss > self.balance else game.drawers
 
     def judged(self, real, fake, game):
+        """{"loss": D's loss (1,)} for the logits `real` (M, 1) and `fake` (N, 1); {} if balance is 0.
+
+        The loss is game.loss, the adversarial loss of the system `game`.
+        """
         if not self.balance:
             return {}
-        return {"loss": np.full(1, game.loss.discriminator(real, fake)[0], real.dtype)}
+        loss, _, _ = game.loss.discriminator(real, fake)
+        return {"loss": np.full(1, loss, real.dtype)}

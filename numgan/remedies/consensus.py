@@ -33,13 +33,14 @@ from .penalties import expect_weight
 @may_underflow
 @dataclass(frozen=True)
 class Consensus:
-    """The penalty weight/2 |v|^2 of consensus optimisation. v holds the gradients of both networks' losses.
+    """The penalty weight/2 |v|^2 of consensus optimisation; v are the gradients of both players' losses.
 
-        v = (d L_D / d phi, d L_G / d theta)
+    v = (d L_D / d phi, d L_G / d theta), where phi are D's parameters and theta G's.
+
+    weight    the factor of the penalty; 10 by default
+    loss      the AdversarialLoss that has both losses, L_D and L_G
+
         value, (dphi, dtheta), (v_phi, v_theta) = Consensus(10.0, nonsaturating)(D, G, phi, theta, real, z)
-
-    L_D and L_G are the losses of D and G in `loss`, an adversarial loss; phi are D's parameters and theta
-    G's.
 
     Raises ValueError for a weight that is negative or not finite. Raises TypeError for a loss that is not an
     AdversarialLoss (second derivatives are needed). The call raises TypeError for a D or G that is not a
@@ -61,14 +62,15 @@ class Consensus:
     def __call__(
         self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()
     ):
-        """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and those of the losses.
+        """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and v.
 
-        D, G           the networks;  phi, theta: their Parameters
-        real           (M, ...) real samples
-        z              (N, Z) noise; M and N may differ
-        real_context   the context of D's passes on real samples
-        fake_context   the context of D's passes on fakes
-        gen_context    the context of G's passes
+        D, G            the two networks, whose layers have tangent passes
+        phi, theta      the Parameters of D and of G
+        real            (M, ...) real samples
+        z               (N, Z) noise, the input of G; M and N may differ
+        real_context    the context (Pass) of D's passes on real samples
+        fake_context    the context of D's passes on fakes
+        gen_context     the context of G's passes
 
         dphi and dtheta are the gradients of the penalty with respect to phi and theta. v_phi and v_theta are
         the gradients of the losses of D and G without the penalty. For an update the caller adds v_phi to
@@ -77,6 +79,8 @@ class Consensus:
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():
                 expect_type("Consensus", value, kind, f"{name} as a {kind.__name__}")
+        # names: a, b: logits of real samples and fakes; c_: caches; d: derivatives of L_D or L_G;
+        # t: tangents; h_, mixed: parts of the gradient of |v|^2 / 2
         fake, c_gen = G.forward(theta, z, gen_context)
         a, c_real = D.forward(phi, real, real_context)
         b, c_fake = D.forward(phi, fake, fake_context)
@@ -96,7 +100,8 @@ class Consensus:
         tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
         _, h_real = D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
         tdfake, h_fake = D.tangent_backward(db, tdb, c_fake, t_fake)
-        # theta does not move here, and G's backward pass is linear in dfake.
+        # theta does not move here, and G's backward pass is linear: the tangent of its result is its result
+        # for tdfake
         _, mixed = G.backward(tdfake, c_gen, need_dx=False)
 
         tfake, t_gen = G.tangent_forward(None, c_gen, v_theta)  # tangents of L_G: theta moves along v_theta
@@ -113,10 +118,9 @@ class Consensus:
         )
 
     def _sum(self, p, *gradients):
-        """The number `weight` times the sum of some gradients, as Parameters with the layout of p.
+        """weight times the sum of `gradients`, as Parameters with the layout of p.
 
-        p           the Parameters of a network
-        gradients   each is a gradient {name: array} that a backward pass of this network returned
+        Each of the gradients is one that a backward pass of the network of p returned.
         """
         return p.like(
             p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients)

@@ -18,17 +18,13 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 
 @may_underflow
 def noisy(x, std, rng):
-    """Add instance noise to samples x (N, ...): x + std e, with e ~ N(0, 1) for each entry. A new array.
+    """The samples x (N, ...) with instance noise for D: x + std e, with e ~ N(0, 1) for each entry.
 
-    x     an array of floats: real samples or fakes, the inputs of D
-    std   the standard deviation of the noise. If it is 0, x itself is returned
-    rng   a numpy Generator. Use different streams for real samples, for fakes and for each step
-
-    Source: Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. Without noise D can separate two
-    distributions on low-dimensional sets without error, and then G's gradient vanishes. With noise the two
-    distributions overlap, and G has a useful gradient. The derivative of the result with respect to x is the
-    identity.
-
+    std is the standard deviation of the noise, rng the numpy Generator that draws it. Source: Sonderby et al.
+    2017; Arjovsky and Bottou 2017, section 3. Without noise D can separate two distributions on
+    low-dimensional sets without error, and then G's gradient vanishes. With noise the two distributions
+    overlap, and G has a useful gradient. The derivative of the result with respect to x is the identity. Use
+    different random streams for real samples, for fakes and for each step. If std is 0, x itself is returned.
     Raises TypeError for an x that is not an array of floats. Raises ValueError for an empty x, an rng that is
     not a numpy Generator, or a std that is negative or not finite.
     """
@@ -42,14 +38,15 @@ def noisy(x, std, rng):
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
     """Draw labels for D's loss, for samples that are all real or all fake. Returns an array of `shape`.
 
-    real     True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
-    smooth   the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
-    soft     True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
-             no effect
-    flip     the probability that a real sample gets the label of a fake, or a fake that of a real sample
+    real      True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
+    smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
+    soft      True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
+              no effect
+    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample
+    rng       the numpy Generator that draws
+    dtype     the dtype of the labels
 
-    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator. dtype is the dtype
-    of the result.
+    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
     """
     expect_rng("drawn_labels", rng)
     if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):
@@ -58,7 +55,8 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
             "smooth is a label, and flip a probability"
         )
     ranges = SOFT if soft else ((0.0, 0.0), (smooth, smooth))
-    labelled_real = (rng.random(shape) < flip) != real
+    labelled_real = (rng.random(shape) < flip) != real  # != is "exclusive or": a flip negates `real`
+    # zip(*ranges) gives (low of fakes, low of real), (high of fakes, high of real); a label is in low..high
     low, high = (np.where(labelled_real, one, zero) for zero, one in zip(*ranges))
     return (low + (high - low) * rng.random(shape)).astype(dtype)
 
@@ -68,8 +66,10 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
 class InstanceNoise(Remedy):
     """Remedy: normal noise on the inputs of D, in D's step and in G's step (see `noisy`).
 
-    noise    the standard deviation at the first step; it falls linearly to 0
+    noise    the standard deviation at the first step; it falls linearly to 0; 0: no noise
     anneal   the number of steps after which the standard deviation is 0; 0 means all steps of the game
+
+    Raises ValueError for a negative noise or anneal, or an anneal that is not an integer.
     """
 
     noise: float = 0.1
@@ -77,6 +77,10 @@ class InstanceNoise(Remedy):
     checks = {"noise": not_negative, "anneal": Whole().expect}
 
     def input(self, x, where, game, seed):
+        """x (N, ...) with noise from `seed`, of the standard deviation at the step game.now.
+
+        where: "real" or "fake"; the two get different noise.
+        """
         std = Linear(self.noise, 0.0, self.anneal or game.steps)(game.now)
         return noisy(x, std, stream(seed, "noise on", where))
 
@@ -84,13 +88,13 @@ class InstanceNoise(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class NoisyLabels(Remedy):
-    """Remedy: D's loss gets smoothed, soft or flipped labels in place of 1 for real samples and 0 for fakes.
+    """Remedy: smoothed, soft or flipped labels in D's loss.
 
-    smooth   the label of real samples
-    soft     True: labels are uniform in 0.7..1.2 for real samples and in 0..0.3 for fakes
-    flip     the probability that a sample gets the label of the other kind
+    smooth    the label of real samples
+    soft      True: labels are uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples
+    flip      the probability that a sample gets a label of the other sort
 
-    `drawn_labels` draws the labels.
+    Raises ValueError unless smooth and flip are from 0 to 1 and soft is a bool.
     """
 
     smooth: float = 0.9
@@ -99,7 +103,13 @@ class NoisyLabels(Remedy):
     checks = {"smooth": share, "soft": Flag().expect, "flip": share}
 
     def loss(self, loss, where, game, seed):
-        def labelled(logit):
+        """The loss of D with drawn labels: logit (N, 1) -> (loss, dlogit). The argument `loss` is not used.
+
+        It is that of game.loss for these labels. where: "real" or "fake", the samples for which the labels
+        are drawn from `seed`.
+        """
+
+        def labelled(logit):  # t: a label for each logit
             rng = stream(seed, "labels of", where)
             t = drawn_labels(
                 where == "real", logit.shape, rng, self.smooth, self.soft, self.flip, logit.dtype

@@ -46,18 +46,18 @@ from ..layers.activations import sigmoid
 from ..optimizers.schedules import value_at
 from .remedy import Remedy
 
-EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative at g = 0, which is v = 0
+EPS = 1e-12  # added under the root of the norm: so the norm has a derivative at g = 0, which is 0
 
 
 @may_underflow
 def on_input_gradient(penalty, D, phi, x, context=Pass()):
-    """The value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi: (value, dphi).
+    """(value, dphi): the value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi.
 
-    penalty   a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
-    D         a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
-    phi       D's Parameters
-    x         (N, ...) the samples
-    context   the context of D's passes
+    penalty    a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
+    D          a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi        D's Parameters
+    x          (N, ...) the samples
+    context    the context (Pass) of D's passes, such as their seed
 
     If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum over the batch. Raises ValueError
     unless D is a layer and phi a Parameters, for an empty batch, or for logits of another shape. Raises
@@ -69,14 +69,14 @@ def on_input_gradient(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
-    """(value, dphi): a penalty on g = grad_x sum D(x) and on the logits y = D(x), and its gradient.
+    """(value, dphi): like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
 
-    penalty   a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy. u =
-              None means zero
-    D         a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
-    phi       D's Parameters; dphi is the derivative of value with respect to phi
-    x         (N, ...) the samples
-    context   the context of D's passes
+    penalty    a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy.
+               u = None means zero
+    D          a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi        D's Parameters
+    x          (N, ...) the samples
+    context    the context (Pass) of D's passes
 
     The errors are those of `on_input_gradient`.
     """
@@ -95,7 +95,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
         )
     expect_finite("on_input_gradient", y)
     one = np.ones_like(y)
-    g, dys = D.backward_keeping(one, cache)
+    g, dys = D.backward_keeping(one, cache)  # dys: the derivatives at all layers, for the tangent pass
     value, v, u = penalty(g, y)
     _, tcache = D.tangent_forward(v, cache)  # x moves along v
     _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)  # dy moves along u
@@ -104,16 +104,17 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 class InputGradientPenalty:
-    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines the method `of`.
+    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of`.
 
-    of(g) -> (value, v): the value of the penalty for g (N, ...), and v = d value / dg. A call of the penalty
+    of(g) -> (value, v): the value of the penalty for g (N, ...), and v = d value / dg. The call of a penalty
     raises the errors of `on_input_gradient`.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
-        """Compute the penalty at the samples x (N, ...) and its gradient with respect to phi: (value, dphi).
+        """(value, dphi): the penalty at the samples x (N, ...), and its gradient with respect to phi.
 
-        D is a network, phi are its Parameters, and `context` is that of D's passes.
+        D is a network x -> logits (N, 1), phi are its Parameters, and `context` is the Pass of D's passes.
+        Raises the errors of `on_input_gradient`.
         """
         return on_input_gradient(self.of, D, phi, x, context)
 
@@ -143,14 +144,11 @@ class GradientPenalty(InputGradientPenalty):
         plain_fields(self)
 
     def of(self, g):
-        """The value of the penalty and its derivative v with respect to g: (value, v).
-
-        g (N, ...) are the gradients of D at N samples; v has the same shape.
-        """
-        n = norms(g)
+        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        n = norms(g)  # (N, 1, ..., 1)
         excess = n - self.target
         if self.one_sided:
-            kink(lambda: excess > 0)
+            kink(lambda: excess > 0)  # tells a gradient check that max(0, .) has a kink at 0
             excess = np.maximum(excess, 0)
         value = self.weight * float(np.square(excess).mean())
         v = 2 * self.weight / len(g) * (excess / n) * g  # d|g| / dg = g / |g|
@@ -175,20 +173,15 @@ class R1(InputGradientPenalty):
         expect_weight(self, "10")
 
     def of(self, g):
-        """The value of the penalty and its derivative v with respect to g: (value, v).
-
-        g (N, ...) are the gradients of D at N samples; v has the same shape.
-        """
-        v = self.weight / len(g) * g
+        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
+        v = self.weight / len(g) * g  # the derivative of weight/2 mean |g|^2
         return 0.5 * float((v * g).sum()), v
 
 
 class R2(R1):
-    """The penalty R2: weight/2 mean_n |g_n|^2, where g_n is the gradient of D at the fake n.
+    """The penalty R2: the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
 
-        value, dphi = R2(10.0)(D, phi, fake, context)
-
-    It is the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
+    value, dphi = R2(10.0)(D, phi, fake, context)
     """
 
 
@@ -215,13 +208,12 @@ class Roth:
         expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        """Compute the penalty and its gradient with respect to D's Parameters phi: (value, dphi).
+        """(value, dphi): the penalty, and its gradient with respect to D's Parameters phi.
 
-        D              the network;  phi: its Parameters
-        real           (M, ...) real samples
-        fake           (N, ...) fakes
-        real_context   the context of D's passes on real samples
-        fake_context   the context of D's passes on fakes
+        real            (M, ...) real samples
+        fake            (N, ...) fakes
+        real_context    the context of D's passes on real samples
+        fake_context    the context of D's passes on fakes
         """
         on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
         on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)
@@ -247,15 +239,20 @@ class Roth:
         return self._where_high(g, y)
 
     def _where_high(self, g, y):
+        """(value, v, u): weight/2 mean sigmoid(y)^2 |g|^2, and its derivatives with respect to g and y.
+
+        g is (N, ...), y (N, 1). Raises ValueError unless g and y have the same number of rows.
+        """
         if len(y) != len(g):
             raise ValueError(
                 f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; "
                 "D must not judge packs"
             )
-        s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
+        s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))  # (N, 1, ..., 1), to multiply g
         v = self.weight / len(g) * s**2 * g
         each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)  # twice each sample's part, (N, 1)
-        return 0.5 * float(each.sum()), v, each * sigmoid(-y)  # d s^2 / dy = 2 s^2 (1 - s)
+        # u = d value / dy = 1/2 each * 2 (1 - s), because d s^2 / dy = 2 s^2 (1 - s)
+        return 0.5 * float(each.sum()), v, each * sigmoid(-y)
 
 
 @may_underflow
@@ -283,9 +280,10 @@ class Lazy:
         plain_fields(self)
 
     def is_due(self, step):
-        """Whether the penalty is computed at this step, a number from 0: True for multiples of `every`.
+        """Whether the penalty is computed at the step `step`: whether step is a multiple of `every`.
 
-        Raises ValueError unless step is an integer of at least 0.
+        A metric of the penalty belongs to these steps only. Raises ValueError unless step is an integer of at
+        least 0.
         """
         if not is_integer(step):
             raise ValueError(
@@ -294,22 +292,18 @@ class Lazy:
         return step % self.every == 0
 
     def term(self, step, D, phi, *args, **words):
-        """(value, dphi) of the penalty if it is computed at this step, otherwise None.
+        """(value, dphi) of a call at a step that is a multiple of `every`; None at all other steps.
 
-        The arguments and the result are those of a call of this object. A remedy returns the result from its
-        method `penalty` (see `Remedy`).
+        The arguments are those of a call, with the network D and its Parameters phi. A remedy returns the
+        result from its method `penalty` (see `Remedy`).
         """
         return self(step, D, phi, *args, **words) if self.is_due(step) else None
 
     def __call__(self, step, D, phi, *args, **words):
         """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
 
-        step          the number of updates so far
-        D, phi        the network and its Parameters
-        args, words   the other arguments of the penalty
-
         If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
-        **words). At all other steps they are 0.0 and zeros, and D makes no pass.
+        **words), such as (samples, context). At all other steps they are 0.0 and zeros, and D makes no pass.
         """
         if not self.is_due(step):
             return 0.0, phi.zeros()
@@ -318,6 +312,7 @@ class Lazy:
 
 
 def _expect_penalty(record, name):
+    """Raise TypeError unless the field `name` of `record`, a penalty or a remedy, can be called."""
     if not callable(penalty := getattr(record, name)):
         raise TypeError(
             f"{type(record).__name__}: expected {name} as a penalty such as R1(10.0), "
@@ -326,10 +321,10 @@ def _expect_penalty(record, name):
 
 
 def expect_weight(penalty, paper):
-    """Raise ValueError unless the weight of a penalty is a finite number of at least 0.
+    """Raise ValueError unless penalty.weight is a finite number of at least 0.
 
-    NumPy numbers in the fields of `penalty` become Python numbers. `paper` is the weight in the paper as a
-    text, for the message.
+    It also converts NumPy numbers in the fields of `penalty` to Python numbers. `paper` is the weight in the
+    paper as a text, for the message.
     """
     if not is_number(penalty.weight):
         raise ValueError(
@@ -341,7 +336,7 @@ def expect_weight(penalty, paper):
 
 @may_underflow
 def norms(g):
-    """The norm of each row of g (N, ...): |g_n| = sqrt(sum of g_n^2 + EPS), with the shape (N, 1, ..., 1).
+    """The norm of each row of g (N, ...), with the shape (N, 1, ..., 1): |g_n| = sqrt(sum of g_n^2 + EPS).
 
     EPS = 1e-12 gives the norm a derivative at g_n = 0.
     """
@@ -352,8 +347,9 @@ def norms(g):
 def between(real, fake, rng):
     """Random points between real and fake samples: e real_n + (1 - e) fake_n, e ~ U(0, 1) for each pair.
 
-    real (M, ...), fake (N, ...) -> (min(M, N), ...). Sample n of real and sample n of fake are a pair;
-    samples without a partner are not used (Gulrajani et al. 2017, Algorithm 1, line 6). Raises TypeError for
+    real is (M, ...), fake (N, ...), the result (min(M, N), ...). rng is the numpy Generator that draws e.
+    Sample n of real and sample n of fake are a pair; samples without a partner are not used (Gulrajani et al.
+    2017, Algorithm 1, line 6). Raises TypeError for
     arrays that are not of floats. Raises ValueError if the samples differ in shape, if a batch is empty, or
     unless rng is a numpy Generator.
     """
@@ -375,12 +371,12 @@ def perturbed(real, rng, scale=0.5):
 
         penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), context)
 
-    real are the samples x (N, ...); the points have the same shape. std(x) is one number, over all entries of
-    the batch. This is the formula of the authors' code; the paper's text has normal noise (Kodali et al.
-    2017). Later code takes points on the line to such a point: between(real, perturbed(real, rng), rng).
-    Raises TypeError for an array that is not of floats. Raises ValueError for an empty batch, for a scale
-    that is negative or not finite, or unless rng is a numpy Generator. Entries of real that are not finite
-    raise no error here; the penalty raises it.
+    real are the samples x (N, ...); the points have the same shape. rng is the numpy Generator that draws u,
+    scale a factor. std(x) is one number, over all entries of the batch. This is the formula of the authors'
+    code; the paper's text has normal noise (Kodali et al. 2017). Later code takes points on the line to such
+    a point: between(real, perturbed(real, rng), rng). Raises TypeError for an array that is not of floats.
+    Raises ValueError for an empty batch, for a scale that is negative or not finite, or unless rng is a numpy
+    Generator. Entries of real that are not finite raise no error here; the penalty raises it.
     """
     expect_samples("perturbed", real=real)
     expect_rng("perturbed", rng)
@@ -395,10 +391,10 @@ def perturbed(real, rng, scale=0.5):
 @may_underflow
 @dataclass(frozen=True)
 class R1Penalty(Remedy):
-    """Remedy: adds the penalty R1 on real samples, as D gets them, to D's loss.
+    """Remedy: the penalty R1 on real samples, as D gets them.
 
-    gamma   the weight of R1
-    every   R1 is computed at the steps 0, every, 2 every, ... only, and multiplied by `every` (see `Lazy`)
+    gamma    the weight of R1
+    every    R1 is computed at the steps 0, every, 2 every, ... only, and multiplied by `every` (see `Lazy`)
 
     Raises ValueError for a gamma that is negative or not finite, or unless every is an integer of at least 1.
     """
@@ -408,6 +404,7 @@ class R1Penalty(Remedy):
     checks = {"gamma": not_negative, "every": positive}
 
     def penalty(self, D, phi, real, fake, game, seed):
+        """(value, dphi) of R1 at `real`, for D with Parameters phi; None at steps at which it is not due."""
         lazy = Lazy(R1(self.gamma), self.every)
         return lazy.term(game.now, D, phi, real, Pass(derive(seed, "D on real")))
 
@@ -415,9 +412,9 @@ class R1Penalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class RothPenalty(Remedy):
-    """Remedy: adds the penalty `Roth` on real samples and fakes, as D gets them, to D's loss.
+    """Remedy: the penalty `Roth` on real samples and fakes, as D gets them.
 
-    gamma   the weight of the penalty, a number or a schedule
+    gamma    the weight of the penalty, a number or a schedule
 
     Raises ValueError for a gamma that is a negative or non-finite number.
     """
@@ -426,6 +423,7 @@ class RothPenalty(Remedy):
     checks = {"gamma": lambda gamma, name: callable(gamma) or not_negative(gamma, name)}
 
     def penalty(self, D, phi, real, fake, game, seed):
+        """(value, dphi) of Roth's penalty at real and fake, for D with Parameters phi, at step game.now."""
         contexts = (Pass(derive(seed, f"D on {where}")) for where in ("real", "fake"))
         return Roth(value_at(self.gamma, game.now))(D, phi, real, fake, *contexts)
 
@@ -433,9 +431,9 @@ class RothPenalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class DRAGANPenalty(Remedy):
-    """Remedy: adds a gradient penalty at random points around the real samples to D's loss (see `perturbed`).
+    """Remedy: a gradient penalty at random points around the real samples that D gets (see `perturbed`).
 
-    gradient_penalty   the penalty, called with (D, phi, points, context)
+    gradient_penalty    the penalty, called with (D, phi, points, context); by default GradientPenalty(10)
 
     Raises TypeError for a gradient_penalty that cannot be called.
     """
@@ -446,5 +444,6 @@ class DRAGANPenalty(Remedy):
         _expect_penalty(self, "gradient_penalty")
 
     def penalty(self, D, phi, real, fake, game, seed):
+        """(value, dphi) of the penalty at points around real, drawn from seed, for D with Parameters phi."""
         points = perturbed(real, stream(seed, "perturbed"))
         return self.gradient_penalty(D, phi, points, Pass(derive(seed, "D around real")))

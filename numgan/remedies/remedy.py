@@ -2,8 +2,8 @@
 
 `TwoPlayerGAN(remedies=(R1Penalty(10.0), InstanceNoise(0.1), Replay(0.5)))` is a game with three remedies. In
 each step the game calls the methods of `Remedy` for each remedy, in the order of the tuple. A remedy defines
-only the methods for what it changes. The fields of a remedy are settings of the game: `numgan train hacks
---set noise=0.2` sets InstanceNoise.noise.
+only the methods for the parts that it changes. The fields of a remedy are settings of the game: `numgan train
+hacks --set noise=0.2` sets InstanceNoise.noise.
 """
 
 from difflib import get_close_matches
@@ -13,9 +13,10 @@ from ..core.arguments import plain_fields
 
 
 class Remedy:
-    """The base class of remedies. Each method here leaves the game as it is; a subclass overrides some.
+    """The base class of remedies: changes of a two-player game. Each method here leaves the game as it is.
 
-    The arguments and results of the methods:
+    A subclass overrides the methods for the parts of the game that it changes. The arguments and results of
+    the methods:
 
     game          the system; a remedy reads the step, `game.now`, and the memory, `game.remembered`
     where         "real" or "fake", the kind of the samples
@@ -33,12 +34,14 @@ class Remedy:
     checks = {}
 
     def __init_subclass__(cls, **words):
+        """Raise TypeError for a subclass with a misspelt public name, or without a method of a remedy."""
         super().__init_subclass__(**words)
         known = [name for name in vars(Remedy) if not name.startswith("_")]
         points = [name for name in known if isfunction(vars(Remedy)[name])]
         own = [name for name in vars(cls) if not name.startswith("_") and name not in known]
         methods = [name for name in own if isfunction(vars(cls)[name])]
         for name in own:
+            # at most 2 known names whose similarity with this name is at least 0.7 (1: equal)
             like = get_close_matches(
                 name.lower(), points if name in methods else ["needs_real", "checks"], 2, 0.7
             )
@@ -54,11 +57,13 @@ class Remedy:
             )
 
     def __post_init__(self):
+        """Check the fields by `checks`, and convert NumPy numbers in the fields to Python numbers."""
         for name, check in self.checks.items():
             check(getattr(self, name), f"{type(self).__name__} {name}")
         plain_fields(self)
 
     def __repr__(self):
+        """The class and all fields, such as Replay(replay=0.5, pool=1024)."""
         # a checkpoint has this text: so a run continues only with the remedies that it began with
         return (
             f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
@@ -67,88 +72,79 @@ class Remedy:
     needs_real = False  # whether D gets real samples in G's step too
 
     def memory(self, game, dtype):
-        """The first values of the arrays that the remedy keeps between steps: {name: array}, here {}.
+        """{name: array}: initial values of the arrays that the remedy keeps between steps. Here: {}.
 
-        game    the system
-        dtype   the dtype of arrays of floats
-
-        The game calls this method before the first step.
+        `game` is the system, `dtype` that of the parameters. The game calls this method before the first
+        step.
         """
         return {}
 
     def rounds(self, rounds, game):
-        """The names of the objectives of one step, in order. Here they are returned unchanged.
+        """The names of the objectives of one step of the system `game`, a tuple in their order.
 
-        rounds   the names without this remedy
-        game     the system
+        `rounds` are these names without the remedy. Here: `rounds` unchanged.
         """
         return rounds
 
     def opponent(self, params, name, game, seed):
-        """The Parameters of a network's opponent: of G in D's step, and of D in G's step. Here unchanged.
+        """The Parameters of a player's opponent: of G in D's step, and of D in G's step.
 
-        params   the Parameters of the opponent without this remedy
-        name     the name of the opponent's network
-        game     the system;  seed: the seed of the objective
+        `name` is the name of the opponent's network. `params` are its Parameters without this remedy; they
+        are the result here. `game` is the system, `seed` that of the objective.
         """
         return params
 
     def fakes(self, rows, game, seed):
-        """(rows, new memory): the fakes that D gets in D's step. Here they are returned unchanged, with {}.
+        """(rows, new memory): the fakes that D gets in D's step.
 
-        rows   {"x": fakes}, and with classes {"x": fakes, "y": labels}: the fakes without this remedy
-        game   the system;  seed: the seed of the objective
-
-        New memory is {name: array}, new values of arrays that the remedy keeps between steps.
+        rows is {"x": fakes (N, ...)}, and with classes {"x": fakes, "y": labels (N,)}. The argument `rows`
+        has the fakes without this remedy. New memory is {name: array}, see the class. Here: (`rows`, {}).
+        `game` is the system, `seed` that of the objective.
         """
         return rows, {}
 
     def input(self, x, where, game, seed):
-        """The samples (N, ...) that D gets instead of the samples x (N, ...), in all steps. Here x itself.
+        """The samples (N, ...) that D gets in place of the samples x (N, ...), in both players' steps.
 
-        where   "real" or "fake", the kind of the samples
-        game    the system;  seed: the seed of the objective
+        Here: x, unchanged.
+
+        where   "real" or "fake": the sort of the samples
+        game    the system
+        seed    the seed of the objective
         """
         return x
 
     def loss(self, loss, where, game, seed):
-        """The loss of D on real samples or fakes, a function logits -> (loss, dlogits). Here unchanged.
+        """The loss of D on real samples or on fakes, as a function: logits -> (loss, dlogits).
 
-        loss    the function without this remedy
-        where   "real" or "fake", the kind of the samples
-        game    the system;  seed: the seed of the objective
-
-        dlogits is the derivative of the loss with respect to the logits.
+        dlogits is the derivative of the loss with respect to the logits (N, 1). where is "real" or "fake".
+        The argument `loss` is the function without this remedy, and the result here. `game` is the system,
+        `seed` that of the objective.
         """
         return loss
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, gradient with respect to phi) of a term that is added to D's loss; None, as here: no term.
-
-        D, phi       the network and its Parameters
-        real, fake   the inputs of D: samples, or (samples, labels)
-        game         the system;  seed: the seed of the objective
+        """(value, gradient with respect to phi) of a term that is added to D's loss. Here: None, no term.
 
         A penalty that is computed at some steps only returns None at the other steps, as `Lazy.term` does.
         The curve then shows its last value.
+
+        D is a network, phi are its Parameters. real and fake are the inputs of D: samples, or (samples,
+        labels). `game` is the system, `seed` that of the objective.
         """
         return None
 
     def before_update(self, params, game):
-        """New values {name: array} of arrays that the remedy keeps, before an update of D. Here {}.
+        """New memory {name: array} from the parameters before an update of D. Here: {}.
 
-        params   {network: Parameters} before the update
-        game     the system
+        params are {network: Parameters}, `game` is the system.
         """
         return {}
 
     def judged(self, real, fake, game):
-        """New values {name: array} of arrays that the remedy keeps, from the logits of D. Here {}.
+        """New memory {name: array} from D's logits for real samples, real (M, 1), and fakes, fake (N, 1).
 
-        real   (M, 1) the logits on real samples
-        fake   (N, 1) the logits on fakes
-        game   the system
-
+        Here: {}.
         The game calls this method in D's step, and also in G's step if a remedy has needs_real = True.
         """
         return {}

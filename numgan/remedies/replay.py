@@ -42,29 +42,30 @@ class Pool:
         plain_fields(self)
 
     def empty(self, **rows):
-        """The content of an empty pool, a dict of arrays: {"pool.count": ..., "pool.NAME": ...}.
+        """The content of an empty pool, a dict with "pool.count" and "pool.NAME" for each array NAME.
 
-        rows   {NAME, the name of an array of a sample: (shape of one sample, dtype)}
+        The arrays are given as NAME=(shape of one sample, dtype), such as x=((8, 8, 1), np.float32).
         """
         return {"pool.count": np.zeros(1, np.int64)} | {
             f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
         }
 
     def mix(self, held, fresh, rng):
-        """(the samples for D, the new content of the pool), both as dicts of new arrays.
+        """(the samples for D, the new content of the pool), both as new arrays.
 
-        held    the content of the pool, as from `empty` or an earlier call
-        fresh   the new samples, {name: array (n, ...)}; the samples for D have the same form
-        rng     the numpy Generator that draws which new samples are replaced, and by which old ones
+        held     the content of the pool
+        fresh    the new samples, {name: array (n, ...)}; the samples for D have the same form
+        rng      the numpy Generator that draws which new samples are replaced, and by which old ones
 
         Raises ValueError if the arrays of `fresh` differ in length, or if `held` is not the content of a pool
         for samples of these shapes.
         """
         self._check(held, fresh)
-        count, n = int(held["pool.count"][0]), len(next(iter(fresh.values())))
+        (count,) = map(int, held["pool.count"])
+        n = len(next(iter(fresh.values())))  # the number of new samples
         old = np.flatnonzero(rng.random(n) < self.share)[:count]  # old samples replace these rows of fresh
         places = rng.permutation(count)[: len(old)]  # the rows of the pool that hold these old samples
-        rest = np.setdiff1d(np.arange(n), old)[: self.size - count]
+        rest = np.setdiff1d(np.arange(n), old)[: self.size - count]  # rows of fresh for the pool's free rows
         mixed, content = {}, {"pool.count": held["pool.count"] + len(rest)}
         for name, rows in fresh.items():
             before = held[f"pool.{name}"]
@@ -75,6 +76,7 @@ class Pool:
         return mixed, content
 
     def _check(self, held, fresh):
+        """Raise ValueError for wrong shapes in `held`, a pool's content, or `fresh`, {name: array}."""
         shapes = {name: np.shape(rows) for name, rows in fresh.items()}
         if len({shape[:1] for shape in shapes.values()}) != 1 or () in shapes.values():
             raise ValueError(
@@ -99,6 +101,8 @@ class Replay(Remedy):
 
     replay    the probability that a fake is replaced; 0: there is no pool
     pool      the largest number of fakes in the pool
+
+    Raises ValueError unless replay is from 0 to 1 and pool is an integer of at least 1.
     """
 
     replay: float = 0.5
@@ -106,12 +110,21 @@ class Replay(Remedy):
     checks = {"replay": share, "pool": positive}
 
     def memory(self, game, dtype):
+        """The content of an empty pool for samples x of `dtype`, and labels y if the game has classes.
+
+        It is {} if replay is 0.
+        """
         if not self.replay:
             return {}
         columns = {"x": (game.sample_shape, dtype)} | ({"y": ((), np.int64)} if game.classes else {})
         return Pool(self.pool, self.replay).empty(**columns)
 
     def fakes(self, rows, game, seed):
+        """(rows with some old fakes in place of new ones, the new content of the pool), drawn from `seed`.
+
+        rows is {"x": fakes}, with classes also "y". The old content is game.remembered. (rows, {}) if replay
+        is 0.
+        """
         if not self.replay:
             return rows, {}
         return Pool(self.pool, self.replay).mix(game.remembered, rows, stream(seed, "replay"))
@@ -120,10 +133,12 @@ class Replay(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class PastPlayers(Remedy):
-    """Remedy: sometimes G or D trains against its opponent with older parameters.
+    """Remedy: sometimes G or D trains against an opponent with older parameters.
 
-    past   the probability of this in each objective after the first step; 0: never
-    age    the parameters are stored every `age` steps, so they are up to `age` steps old
+    past    the probability of an older opponent in each objective after the first step; 0: never
+    age     the parameters are stored at the steps 0, age, 2 age, ..., so they are up to `age` steps old
+
+    Raises ValueError unless past is from 0 to 1 and age is an integer of at least 1.
     """
 
     past: float = 0.05
@@ -131,16 +146,30 @@ class PastPlayers(Remedy):
     checks = {"past": share, "age": positive}
 
     def memory(self, game, dtype):
+        """{"past.NAME": vector of zeros} of `dtype`, one for the parameters of each network NAME of `game`.
+
+        It is {} if past is 0.
+        """
         if not self.past:
             return {}
         return {f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in game.networks.items()}
 
     def opponent(self, params, name, game, seed):
+        """The stored Parameters of the network `name` with probability `past`, otherwise params.
+
+        `seed` decides.
+        In the first step, game.now = 0, the result is params.
+        """
         if self.past and game.now and stream(seed, "past").random() < self.past:
             return params.like(game.remembered[f"past.{name}"])
         return params
 
     def before_update(self, params, game):
+        """{"past.NAME": copy of the parameters of the network NAME}, one for each network.
+
+        It is {} if the step game.now is no multiple of `age`, or if past is 0. params are {network:
+        Parameters}.
+        """
         if not self.past or game.now % self.age:
             return {}
         return {f"past.{name}": p.vector.copy() for name, p in params.items()}

@@ -106,6 +106,8 @@ class Unrolling:
         Parameters.
         """
         _expect_parameters("backward", "dphi", dphi)
+        # names: dp, dstate: derivatives with respect to the parameters and the optimiser's state before an
+        # update; a, b: logits of real samples and fakes; c_: caches; t: tangents, with D's weights along dg
         dp, dstate, dfake = dphi.vector, None, None
         for a, da, c_real, b, db, c_fake, update in reversed(tape):
             dp, dg, dstate = self.optimizer.adjoint(dp, dstate, update)
@@ -116,14 +118,14 @@ class Unrolling:
             _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
             M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake)
             dp = dp + whole_gradient(H_real, dphi).vector + whole_gradient(H_fake, dphi).vector
-            dfake = total(dfake, M_fake)
+            dfake = total(dfake, M_fake)  # their sum; None means zero
         return dphi.like(dp), dfake
 
     def _first_state(self, p):
-        """The optimiser's state before the first update of p (P,): the field `state`, or a new one for None.
+        """The optimiser's state before the first update of the vector p (P,): self.state; if None, a new one.
 
-        Raises ValueError if `state` does not have the moments of the optimiser, or if their shape is not that
-        of p.
+        Raises ValueError if `state` does not have the moments of the optimiser, or if they do not have the
+        shape of p.
         """
         if self.state is None:
             return self.optimizer.start(p)
@@ -138,5 +140,6 @@ class Unrolling:
 
 
 def _expect_parameters(where, name, p):
+    """Raise TypeError unless p is a Parameters; `where` and `name` are the method and its argument."""
     advice = "; make them with D.init(seed), or from a vector with phi.like(vector)"
     expect_type(f"Unrolling.{where}", p, Parameters, f"{name} as D's Parameters", advice)

@@ -36,15 +36,16 @@ from ..systems.games.wgan_gp import WGANGP
 from .mixtures import COLUMNS, MIXTURES, play
 from .protocol import Study, folder_of
 
-STEPS, QUICK, BATCH = 15_000, 10, 256
+STEPS, QUICK, BATCH = 15_000, 10, 256  # updates of G; the same with --quick; samples in a batch
 ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """Make a system of the class `kind` for points in the plane. G and D have two hidden layers of 128 units.
+    """A system of the class `kind` on points in the plane, with two hidden layers of 128 units in G and in D.
 
+    kind         a class of two-player games, such as WGAN
     optimizers   {"D": optimiser, "G": optimiser}
-    changes      {name: value} of further fields of the system
+    changes      fields of the system with values of their own
 
     Unless `changes` says otherwise, G has no moving average, and a batch has BATCH samples.
     """
@@ -52,12 +53,12 @@ def _game(kind, optimizers=both(ADAM), **changes):
 
 
 def _switched(average=0.0, **switches):
-    """Make the plain GAN for points in the plane, with some options of `systems/games/hacks.py`.
+    """The plain GAN on points in the plane, with switches (options) of `systems/games/hacks.py`.
 
-    switches   {name of an option: value}; label smoothing and noise are off if they are not named
+    switches   {name of a switch: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average
 
-    G is always `plane_generator(128)`, with ReLU, as in `_game`. So options that change G's network have no
+    G is always `plane_generator(128)`, with ReLU, as in `_game`. So switches that change G's network have no
     effect on it (leaky, layer_noise, dropout), and `conditional` and `classify` cannot be used. If D judges
     packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
     """
@@ -66,21 +67,27 @@ def _switched(average=0.0, **switches):
 
 
 def _equalized(game):
+    """A copy of the game in which each dense layer of G and D is wrapped in Equalized."""
     return game.with_networks(**{name: wrapped(net, Equalized) for name, net in game.networks.items()})
 
 
 def _virtual():
-    """Make a generator, latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
+    """A generator: latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each of two hidden layers.
+
+    A hidden layer has 128 units. The reference batch of VirtualBatchNorm is 64 random latents, always the
+    same.
+    """
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
     return Referenced(Sequential(*hidden, Dense(128, 2)), reference)
 
 
 def _decaying(system, steps):
-    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` training steps.
+    """A copy of the system whose learning rates fall along a cosine to almost 0 in `steps` steps of training.
 
-    The cosine of a network has as many steps as the network has updates; there may be several in a training
-    step. It would reach 0 just after the last update. Every rate must be a number, not a schedule.
+    An optimiser counts its updates, and a network may have several updates in a training step. So the cosine
+    of a network has as many steps as the network has updates. The rate would be 0 just after the last update.
+    Every rate must be a number, not a schedule.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -139,31 +146,32 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the system of one row of the table on the grid of Gaussians. Returns {figure: value}.
+    """Train the system of one row on the grid of Gaussians, and return its figures, {name: value}.
 
-    arm      the row, a key of REMEDIES
-    seed     the seed of the run
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    arm      a key of REMEDIES
+    seed     the seed of data, training and samples
+    quick    True: 10 steps, not 15,000
+    folder   the folder of the trial, for the run and the samples
+    tell     a function: tell(fraction) moves the progress bar
 
     The points are multiplied by 0.25 for the training, and the samples are divided by 0.25 before they are
-    measured.
+    measured. The figures are those of `mixtures.play`.
     """
     steps = QUICK if quick else STEPS
-    system = replace(REMEDIES[arm][1], steps=steps)
+    _, system = REMEDIES[arm]
+    system = replace(system, steps=steps)
     if arm != "constant":
         system = _decaying(system, steps)
     return play(system, "grid", MIXTURES["grid"].scale, seed, folder, tell, steps)
 
 
 def draw(results, out):
-    """Draw the samples of seed 0, one panel for each row of the table. Returns {file name: picture}.
+    """Draw the samples of seed 0, one panel for each arm (row of the table). Returns {"samples.png": image}.
 
-    results is {row, a key of REMEDIES: [result of each seed]}. The samples are read from the study's folder
-    `out`.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
     """
-    panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
+    headings = {arm: heading for arm, (heading, _) in REMEDIES.items()}
+    panels = {headings[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 
 

@@ -30,10 +30,11 @@ from .protocol import Column, Study, markdown, train, trained
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
 # Steps of G. Both take about the same time: a step of WGAN-GP has 5 critic steps with second-order gradients.
 STEPS = {"gan": 12_000, "wgan-gp": 3_000}
-QUICK = 6
-BATCH, DRAWN, SAMPLES = 128, 100_000, 2500
+QUICK = 6  # steps with --quick
+BATCH, DRAWN, SAMPLES = 128, 100_000, 2500  # samples in a batch; training points; samples that are measured
 RADIUS, STD = 2**0.5, 0.05
-CENTRES = RADIUS / 2 * modes("ring")[0]  # the radius of the data set "ring" is 2
+_centres, _ = modes("ring")
+CENTRES = RADIUS / 2 * _centres  # the radius of the data set "ring" is 2
 MODES, GOOD = 7, 0.5  # a method works with at least so many modes and this share of high quality
 
 ACTIVATIONS = {"ReLU": ReLU, "LeakyReLU": LeakyReLU, "tanh": Tanh, "softplus": partial(Softplus, 2.0, 1.0)}
@@ -69,8 +70,13 @@ class Architecture:
 
 
 def drawn(seed):
-    """Draw a random Architecture. The same seed always gives the same Architecture."""
+    """The random Architecture of `seed`. The same seed always gives the same architecture.
+
+    G and D each have 2 to 12 dense layers of 32, 64 or 128 units, one of ACTIVATIONS, and BatchNorm with
+    probability 1/2. The learning rate is 5e-4, 1e-3 or 2e-3. All choices are equally likely.
+    """
     rng = stream(seed, "architecture")
+    # two random values for each property, that of G and that of D, in the order of the fields
     return Architecture(
         *rng.integers(2, 13, 2).tolist(),
         *rng.choice([32, 64, 128], 2).tolist(),
@@ -81,10 +87,10 @@ def drawn(seed):
 
 
 def network(outputs, depth, width, activation, norm):
-    """Make a network (N, 2) -> (N, outputs) of `depth` dense layers; all but the last have `width` units.
+    """A network (N, 2) -> (N, outputs) of `depth` dense layers. Each layer but the last has `width` units.
 
-    activation   a key of ACTIVATIONS
-    norm         whether a BatchNorm follows each dense layer except the last
+    activation   a key of ACTIVATIONS: the activation after each dense layer except the last
+    norm         whether a BatchNorm follows each dense layer except the last, before the activation
     """
     layers = []
     for inputs in (2, *[width] * (depth - 2)):
@@ -97,10 +103,12 @@ def network(outputs, depth, width, activation, norm):
 
 
 def system(arm, of):
-    """Make the system of one method, with the networks and the learning rate of an Architecture.
+    """The system of one method, with the networks and the learning rate of `of`, an Architecture.
 
-    arm   the method, "gan" or "wgan-gp"
-    of    the Architecture. The critic of WGAN-GP has no BatchNorm, even if `of.norm_d` is True
+    arm   "gan" or "wgan-gp"; the critic of WGAN-GP has no BatchNorm, also if `of.norm_d` is True
+
+    z has two entries, batches have 128 samples. The GAN has Adam(beta1 = 0.5), WGAN-GP has Adam(beta1 = 0,
+    beta2 = 0.9) and a penalty of weight 0.1.
     """
     G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
@@ -112,29 +120,29 @@ def system(arm, of):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one method on the random architecture of a seed. Returns {name: value}: architecture and results.
+    """Train one method on the architecture of a seed. Returns {name: value}: architecture and figures.
 
-    success               1 if the method works on this architecture, otherwise 0
-    modes, high_quality   the number of captured modes, and the share of samples within 3 sigma of a mode
-    broken                1 if the training ended in inf or nan, otherwise 0
-    steps, minutes        length and duration of the training; missing if it is broken
-    words                 the error message; only if the training is broken
+    The training takes 12,000 steps (GAN) or 3,000 (WGAN-GP), with `quick` 6 steps. The figures come from
+    2,500 samples at its end.
 
-    If the training is broken, the other numbers are 0.
+    success                   1 if the method works on this architecture, otherwise 0
+    modes, high_quality       the number of captured modes, and the share of samples within 3 sigma of a mode
+    broken                    1 if the training ended in inf or nan, otherwise 0
+    steps, minutes            length and duration of the training; not if it is broken
+    words                     the error message; only if it is broken
 
-    arm      the method, "gan" or "wgan-gp"
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    If the training is broken, the other figures are 0. arm is "gan" or "wgan-gp". The run is in `folder`;
+    tell(fraction) moves the progress bar.
     """
     of, steps = drawn(seed), QUICK if quick else STEPS[arm]
-    data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
+    x, _ = ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)  # (points, numbers of their modes)
+    data = Dataset("ring", x)
     broken = {"success": 0, "modes": 0, "high_quality": 0.0, "broken": 1}
     try:
         run = train(system(arm, of), data, folder / "run", seed, tell, steps)
     except NonFiniteError as error:
         return asdict(of) | broken | {"words": str(error)}
-    x = run.sampler()(SAMPLES, seed)[0]
+    x, _ = run.sampler()(SAMPLES, seed)  # (samples, labels)
     found = mode_coverage(x, CENTRES, STD)
     success = found.captured >= MODES and found.high_quality >= GOOD
     return (
@@ -147,9 +155,9 @@ def trial(arm, seed, quick, folder, tell):
 def summary(results):
     """A Markdown table: the number of architectures on which both methods work, only one of them, or neither.
 
-    The first three rows are ours. In these rows, a method works if it has at least 7 modes, and at least 25,
-    50 or 75 per cent of samples of high quality. The last two rows are published. results is {method: [result
-    of each seed]}.
+    The first three rows are from `results`, {arm: [result of each seed]}. In these rows, a method works if it
+    has at least 7 modes, and at least 25, 50 or 75 per cent of samples within 3 sigma of a mode. The last two
+    rows are published (Gulrajani et al. 2017, table 2). Returns the table as a text.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -178,13 +186,15 @@ def draw(results, out):
 
     The first panel has one point for each architecture. The second panel has bars for groups of
     architectures, such as those with BatchNorm in G. A bar is the share of the group on which a method works.
-    results is {method: [result of each seed]}; `out` is not used. Returns {file name: picture}.
+    results is {arm: [result of each seed]}. Returns {"architectures.png": image}. `out`, the study's folder,
+    is not used.
     """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}
         for key in ("high_quality", "success")
     )
     architectures = [drawn(seed) for seed in range(len(quality["gan"]))]
+    # masks (architectures,): those with BatchNorm in G, and those with a network of more than 7 layers
     normed = np.array([of.norm_g for of in architectures])
     deep = np.array([max(of.depth_g, of.depth_d) > 7 for of in architectures])
     groups = {

@@ -41,35 +41,35 @@ ARMS = {
     "critic-100": "WGAN-GP on 100 rows",
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two measurements; fakes in each
-QUICK = 10, 2
+QUICK = 10, 2  # STEPS and EVERY with --quick
 UNITS = {"wide": 1024, "narrow": 32}  # units in each hidden layer of D; in the other arms 256
-LOOKS = "looks.jsonl"
+LOOKS = "looks.jsonl"  # the file of the measurements in the folder of a trial
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN that trains D only in every `rest`-th step: in the steps 0, rest, 2 rest, ...
+    """A GAN that trains D only in every `rest`-th step. G is trained in every step.
 
-    G is trained in every step.
+    rest   D is trained in the steps 0, rest, 2 rest, ...
     """
 
     rest: int = 1
 
     def rounds(self, step):
+        """The names of the objectives of a step: "D" (k times) and "G", or "G" alone."""
         return super().rounds(step) if step % self.rest == 0 else ("G",)
 
 
 def system(arm):
-    """Make the system of one method: a preset for 8x8 digits, with or without a change.
+    """The system of `arm`, a key of ARMS: a preset for 8x8 digits, without a moving average of G.
 
-    critic-...         the preset of `wgan_gp`, unchanged
-    wide, narrow       the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
-    d10, d10-minimax   the preset of `gan`, with 10 updates of D for one of G; the second: minimax loss
-    g5                 the preset of `gan`, with one update of D for 5 of G
-    other values       the preset of `gan`, unchanged
+    critic-...          the preset of `wgan_gp`, unchanged
+    wide, narrow        the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
+    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second: minimax loss
+    g5                  the preset of `gan`, with one update of D for 5 of G
+    other arms          the preset of `gan`, unchanged
 
-    arm is the name of the method. G never has a moving average. Some methods differ only in the number of
-    training rows, see `rows_of`.
+    An arm may have fewer training rows, see `rows_of`.
     """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
@@ -81,19 +81,19 @@ def system(arm):
 
 
 def rows_of(arm):
-    """The number of training rows of the method `arm`: 300 for "gan-300", TRAINING without a number."""
-    last = arm.rsplit("-", 1)[-1]
+    """The number of training rows of an arm: 300 for "gan-300"; 1,500 if no number follows a hyphen."""
+    *_, last = arm.rsplit("-", 1)
     return int(last) if last.isdigit() else TRAINING
 
 
 def view(player, data, held):
-    """Make the function measure(state) -> {name: number} that `Looks` calls at regular steps of a training.
+    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
 
     player   the GAN or WGAN-GP that is trained
     data     the Dataset of its training rows
     held     the held-out rows, pictures (N, 8, 8, 1)
 
-    measure draws 1,000 fakes. Its numbers:
+    `state` is the State of the training. measure draws 1,000 fakes. Its figures:
 
     accuracy                 D's accuracy on held-out rows and fakes; not for a critic
     ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) in which D's
@@ -107,6 +107,7 @@ def view(player, data, held):
 
     def measure(state):
         x = fakes(player, state, SAMPLES)
+        # D's outputs on training rows, held-out rows and fakes
         known, new, fake = (logits(player, state, rows).astype(np.float64) for rows in (real, held, x))
         distance = known.mean() - fake.mean()
         found = {} if critic else {"accuracy": accuracy(new, fake)}  # 0 is no threshold for a critic's output
@@ -125,16 +126,12 @@ def view(player, data, held):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one method and measure it at regular steps. Returns {name: value} of the last measurement.
+    """Train one arm and measure it at regular steps. Returns {figure: value} of the last measurement.
 
     The result also has the lowest KID of all measurements ("best_kid"), its step ("best_step"), and the steps
-    and minutes of the training.
-
-    arm      the method, a key of ARMS
-    seed     the seed of the run
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    and minutes of the training. arm is a key of ARMS, seed the seed of the training. Training takes 6,000
+    steps of G with a measurement every 50, with `quick` 10 and 2. The files are in `folder`; tell(fraction)
+    moves the progress bar.
     """
     steps, every = QUICK if quick else (STEPS, EVERY)
     player = system(arm)
@@ -160,18 +157,18 @@ COLUMNS = (
 
 
 def draw(results, out):
-    """Draw curves over the steps of G, for seed 0 of every method. Returns {file name: picture}.
+    """Draw curves over the steps of G, for seed 0 of every arm. Returns {file name: picture}.
 
-    The panels show the accuracy of D, the KID of the fakes (once for the methods that change the strength of
-    D, once for those with few training rows), and for each critic its distance on training rows and on
-    held-out rows. results is {method: [result of each seed]}. The curves are read from the study's folder
-    `out`.
+    The panels show the accuracy of D, the KID of the fakes (once for the arms that change the strength of D,
+    once for those with few training rows), and for each critic its distance on training rows and on held-out
+    rows. The picture is balance.png. results is {arm: [result of each seed]}. The curves are read from the
+    study's folder `out`.
     """
     critics = [arm for arm in results if arm.startswith("critic")]
     strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]
     few = [arm for arm in results if arm == "even" or arm not in strength]
 
-    def curves(arms, figure):
+    def curves(arms, figure):  # {heading of an arm: (steps, values)} for a panel
         return {ARMS[arm]: curve(out, arm, LOOKS, figure) for arm in arms}
 
     panels = [

@@ -38,24 +38,24 @@ from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, folder_of
 
 NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}
-DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))  # G(1) = theta
+DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))  # one row: the point 0; the latent 1, so that G(1) = theta
 # Quadrature: E g(n) for n ~ N(0, 1) is WEIGHTS @ g(NODES) / sqrt(2 pi).
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 
-START, STEPS, RATE = (1.0, -1.0), 500, 0.2
-QUICK = 50
+START, STEPS, RATE = (1.0, -1.0), 500, 0.2  # of descent: (theta, psi); number and size of the steps
+QUICK = 50  # steps with --quick
 CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
 # ---- the fields: functions z = (theta, psi) -> v (2,)
 
 
 def descent(game, **settings):
-    """Make the function z -> v of a game: v (2,) is the direction in which gradient descent moves z (2,).
+    """Make the function z -> v for a game: v (2,) is the direction in which gradient descent moves z.
 
-    z is (theta, psi), the single weights of G and of D. Each network descends its own objective.
+    z is (theta, psi), the weights of G and D. Each network descends its own objective.
 
     game       the class of the system, from `numgan.systems`
-    settings   values of its fields
+    settings   values of its fields, {name: value}
     """
     system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
 
@@ -65,43 +65,47 @@ def descent(game, **settings):
             for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
         }
         fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT), LATENT)
-        play = {
+        play = {  # {"D": gradient of D's loss (1,), "G": gradient of G's loss (1,)}
             name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector
             for name, objective in system.objectives().items()
         }
-        return -np.concatenate([play[name] for name in NETWORKS])
+        return -np.concatenate([play[name] for name in NETWORKS])  # in the order of z: G, then D
 
     return field
 
 
 def two_player(loss, *remedies):
-    """Make the function z -> v, the direction of gradient descent at z = (theta, psi), for a `TwoPlayerGAN`.
+    """Make the function z -> v of gradient descent for `TwoPlayerGAN` with this loss and these remedies.
 
-    loss       the adversarial loss
-    remedies   its remedies, such as penalties
-
-    theta and psi are the single weights of G and D. v has the shape (2,).
+    z is (theta, psi), v (2,) the direction in which descent moves z. loss is an AdversarialLoss, remedies are
+    objects of the class Remedy.
     """
     return descent(TwoPlayerGAN, loss=loss, remedies=remedies)
 
 
 def with_r1(field, gamma):
-    """Make the function z -> v of a game with the penalty R1 in D's loss, from the function without R1.
+    """Make the function z -> v of a game with R1 in D's loss, from the function `field` without R1.
 
-    field   the function without R1: v (2,) is the direction of gradient descent at z = (theta, psi)
-    gamma   the weight of R1. The gradient of R1 with respect to psi is gamma psi, because D is linear
+    R1 is gamma/2 |grad D|^2 = gamma/2 psi^2, because D(x) = psi x. So its gradient with respect to psi is
+    gamma psi. z is (theta, psi), v (2,) the direction in which descent moves z.
     """
-    return lambda z: field(z) - [0.0, gamma * z[1]]
+
+    def with_penalty(z):
+        _, psi = z
+        return field(z) - [0.0, gamma * psi]
+
+    return with_penalty
 
 
 def with_noise(loss, sigma):
     """Make the function z -> v of gradient descent with noise N(0, sigma^2) added to real samples and fakes.
 
-    z is (theta, psi), the single weights of G and D. v (2,) is the expectation of the direction over the
-    noise. Quadrature computes it from the derivatives of `loss`, an adversarial loss.
+    v is the expectation over the noise. Quadrature computes it from the derivatives of `loss`, an adversarial
+    loss. z is (theta, psi), v (2,) the direction in which descent moves z.
     """
 
     def field(z):
+        # E over real samples x ~ N(0, sigma^2) and fakes y ~ N(theta, sigma^2); `mean` computes E
         theta, psi = z
         x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
         dtheta = mean @ loss.for_generator.d(psi * y) * psi
@@ -111,27 +115,28 @@ def with_noise(loss, sigma):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """The Jacobian matrix (2, 2) of the function field(z) -> v (2,) at the point z, by central differences.
+    """The Jacobian (2, 2) of the function field(z) -> v (2,) at z (2,), by central differences with step h.
 
-    h is the step of the differences. For games without noise the result is exact at z = 0, because their
-    fields are linear on both axes.
+    Entry (i, j) is d v_i / d z_j. By default z is 0 and h is 2^-12. For games without noise the result is
+    exact at z = 0, because their fields are linear on both axes.
     """
     return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
 
 
 def path(field, order="together", steps=STEPS):
-    """The points (steps + 1, 2) that gradient descent visits, from START with the step size RATE.
+    """The points (steps + 1, 2) that gradient descent visits, from START = (1, -1) with the step size 0.2.
 
-    field   a function z -> v; a step adds RATE v to z = (theta, psi)
+    field   a function z -> v; a step adds RATE v to z
     order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
-    steps   the number of steps
+    steps   the number of steps; by default 500
     """
+    # a mask (theta, psi) is 1 for the weights that an update moves
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
     z[0] = START
     for step in range(steps):
         z[step + 1] = z[step]
-        for mask in masks:
+        for mask in masks:  # one update; a second one sees the result of the first
             z[step + 1] += RATE * np.array(mask) * field(z[step + 1])
     return z
 
@@ -158,7 +163,7 @@ class Method:
 
 
 def _damped(a, b):
-    """The eigenvalue -a + sqrt(a^2 - b^2) of a rotation of speed b with damping a, a complex number.
+    """The number -a + sqrt(a^2 - b^2), a complex: an eigenvalue of a rotation of speed b with damping a.
 
     It is a root of lambda^2 + 2 a lambda + b^2.
     """
@@ -231,27 +236,28 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Measure one method: an eigenvalue at the equilibrium (0, 0), and how far from it gradient descent ends.
+    """Measure one method: its leading eigenvalue at the equilibrium, and how far from it descent ends.
 
-    Writes the two paths to paths.npz in `folder`. Returns {name: value}:
+    arm is a key of METHODS. Descent takes 500 steps, with `quick` 50. The two paths are written to paths.npz
+    in `folder`. seed and tell are not used. Returns {figure: value}:
 
     real, imaginary     the eigenvalue with the largest real part; None if the field has no Jacobian at (0, 0)
     together, in_turn   the distance from (0, 0) after simultaneous and after alternating descent
-    converges           "yes" if both distances are below CONVERGED, otherwise "no"
+    converges           "yes" if both distances are below 0.001, otherwise "no"
     steps               the number of steps
-
-    arm is the method, a key of METHODS. With `quick` there are fewer steps. seed and tell are not used.
     """
     method, steps = METHODS[arm], QUICK if quick else STEPS
-    # the largest real part; of a pair, the eigenvalue above the real axis
+    # the eigenvalue with the largest real part; of a complex pair, that above the real axis. The real part
+    # is rounded, so that the two numbers of a pair are equal
     top = max(np.linalg.eigvals(jacobian(method.field)), key=lambda value: (round(value.real, 6), value.imag))
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)
+    # the distance of the last point of each path
     radii = {order: float(np.hypot(*points[-1])) for order, points in paths.items()}
     known = method.eigenvalue is not None
     return {
-        "real": round(top.real, 6) + 0.0 if known else None,
+        "real": round(top.real, 6) + 0.0 if known else None,  # + 0.0: -0.0 becomes 0.0
         "imaginary": abs(round(top.imag, 6)) if known else None,
         **radii,
         "converges": "yes" if max(radii.values()) < CONVERGED else "no",
@@ -262,8 +268,8 @@ def trial(arm, seed, quick, folder, tell):
 def draw(results, out):
     """Draw one panel for each method: its field, and its paths of simultaneous and alternating descent.
 
-    The field is the direction v of gradient descent at each point of the plane. results is {method: [result
-    of each seed]}. The paths are read from the study's folder `out`. Returns {file name: picture}.
+    The field is the direction v of gradient descent at each point of the plane. results is {arm: [result of
+    each seed]}. The paths are read from the study's folder `out`. Returns {"portraits.png": image}.
     """
     panels = {}
     for arm in results:
@@ -274,10 +280,9 @@ def draw(results, out):
 
 
 def _expected(method):
-    """The expected results of a Method, for the row "expected" of the table: {column key: text}.
+    """{column key: text}: the expected results of `method`, a Method, for its row "expected" of the table.
 
-    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one. method
-    is the Method.
+    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
     """
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:

@@ -56,7 +56,7 @@ QUICK = {"steps": 16, "every": 2, "window": 4, "stretch": 4, "near": 0.5}
 SAMPLES = {"ring": 2500, "digits": 1000}
 DIRECTIONS = 64  # directions of the sliced Wasserstein distance in the plane
 
-WORST = {
+WORST = {  # {figure: the function that finds its worst value; None: no value is the worst}
     "distance": np.max,
     "modes": np.min,
     "high_quality": np.min,
@@ -70,23 +70,25 @@ WORST = {
 class Even(TwoPlayerGAN):
     """A GAN whose D may stop learning at a step.
 
-    freeze   from this step on only G is trained; None: D is trained in all steps
+    freeze   from this step on only G is trained; None: D is always trained
     """
 
     freeze: int | None = None
 
     def rounds(self, step):
+        """The names of the objectives of a step: ("D", "G"), or ("G",) from the step `freeze` on."""
         return super().rounds(step) if self.freeze is None or step < self.freeze else ("G",)
 
 
 def system(name, method, steps):
-    """Make the GAN of one method on one data set.
+    """The GAN of one arm, which is a method on a data set.
 
     name     the data set, "ring" or "digits"
     method   a key of METHODS
     steps    the length of the training, after which a decaying learning rate is 0
 
-    Hidden layers: on the ring 3 of 128 units in G and 2 of 64 in D; on the digits 3 of 256 and 2 of 128.
+    Hidden layers: on the ring 3 of 128 units in G and 2 of 64 in D; on the digits 3 of 256 and 2 of 128. The
+    optimisers are Adam with the rate 1e-3 (ring) or 3e-4 (digits). With R1 its weight is 0.1 or 3.
     """
     if name == "ring":
         preset, lr, gamma = on_points, 1e-3, 0.1
@@ -100,24 +102,27 @@ def system(name, method, steps):
         1.0,
         both(Adam(Cosine(lr, steps) if method.endswith("decay") else lr)),
         networks=networks,
-        average=0.999 * method.endswith("average"),
+        average=0.999 if method.endswith("average") else 0.0,
         remedies=(R1Penalty(gamma),) if method.startswith("r1") else (),
     )
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The step at which D's averaged accuracy has been near 0.5 for `stretch` steps, or None.
+    """The last step of the first `stretch` steps in which D's averaged accuracy is near 0.5; None if never.
 
-    steps        (L,), the steps at which D was measured, at equal distances: every steps[0] steps
+    The result is an int, one of `steps`.
+
+    steps        (L,), the steps at which D was measured: steps[0], 2 steps[0], 3 steps[0], ...
     accuracies   (L,), the accuracy of D at these steps
     window       the average at a step is over this number of steps, which end there
     stretch      the average must be near 0.5 for this number of steps without a break
-    near         the average is near 0.5 if it differs from 0.5 by at most this number
+    near         the average is near 0.5 if it differs from 0.5 by at most this; by default 0.05
     """
+    # the numbers of measurements in the window and in the stretch
     looks, needed = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
     smooth = (sums[looks:] - sums[:-looks]) / looks  # smooth[i] is the mean of accuracies[i : i + looks]
-    run = 0
+    run = 0  # the number of averages near 0.5 without a break
     for i, even in enumerate(np.abs(smooth - 0.5) <= near):
         run = run + 1 if even else 0
         if run == needed:
@@ -129,25 +134,26 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 
 
 def _view(name, gan, average):
-    """Make the function measure(state) -> {name: number} that `Looks` calls at regular steps of a training.
+    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
 
     name      the data set, "ring" or "digits"
     gan       the system that is trained
     average   whether quality is measured on samples of the moving average of G
 
-    The numbers:
+    `state` is the State of the training. There are 2,500 samples on the ring and 1,000 on the digits. The
+    figures:
 
     accuracy                          D's accuracy on held-out rows and fakes of the current G
     distance                          between samples and held-out rows, times 1000: sliced Wasserstein
                                       distance on the ring, KID on the digits
-    coverage                          on the digits: the share of held-out rows with a sample nearby
+    coverage                          on the digits
     modes, high_quality, reverse_kl   on the ring, as in the study `ring`
     width                             on the ring: mean width of the modes / sigma; 0 if no mode has a width
     """
     if name == "ring":
         held = load("ring", "test").x[: SAMPLES["ring"]]
     else:
-        held = digits()[1]
+        _, held = digits()
     rows = held.reshape(len(held), -1)
 
     def measure(state):
@@ -170,31 +176,29 @@ def _view(name, gan, average):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a GAN, find its equilibrium, and compare the measured numbers there with those afterwards.
+    """Train the GAN of an arm, find its equilibrium, and compare the figures there with those afterwards.
 
-    The equilibrium is the step at which D is right about half of the time. A method whose name ends in
-    "frozen" trains twice. The first training ends soon after its equilibrium. The second one starts anew and
-    freezes D at the step of this equilibrium. If the first one has no equilibrium, D is never frozen.
+    The equilibrium is the step that the function `equilibrium` finds in D's accuracies. An arm whose name
+    ends in "frozen" trains twice. The first training ends soon after its equilibrium. The second one starts
+    anew and freezes D at the step of this equilibrium. If the first one has no equilibrium, D is never
+    frozen.
 
-    Returns {name: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
-    "minutes" are those of the last training. The other numbers are those of `_compared`.
-
-    arm      data set and method, a key of ARMS
-    seed     the seed of the run
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    Returns {figure: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
+    "minutes" are those of the last training. The other figures are those of `_compared`. arm is a key of
+    ARMS, seed that of the training. With `quick` there are only 16 steps, and a measurement in every second.
+    The files are in `folder`; tell(fraction) moves the progress bar.
     """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
     size |= QUICK if quick else {}
     steps, start = size["steps"], 0.0  # start: where the progress bar is when the last run begins
-    gan, data = system(name, method, steps), load("ring") if name == "ring" else digits()[0]
+    gan = system(name, method, steps)
+    data, _ = (load("ring"), None) if name == "ring" else digits()
 
-    def looks_of(place):
+    def looks_of(place):  # the measurements of a training, in the file PLACE.jsonl
         return Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
 
-    def even(looks):
+    def even(looks):  # the step of the equilibrium, or None
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
     if method.endswith("frozen"):
@@ -202,7 +206,7 @@ def trial(arm, seed, quick, folder, tell):
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
             if not before.records or before.steps[-1] < part:  # a resumed trial skips finished parts
-                share = part / steps / 2
+                share = part / steps / 2  # of the progress bar, when this part is done
                 train(gan, data, folder / "before", seed, lambda done: tell(share * done), part, before)
             if even(before) is not None:
                 break
@@ -214,28 +218,28 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """Compare all measured numbers at the equilibrium with their values after it. Returns {name: value}.
+    """{name: value}: for every FIGURE of `looks`, the values at the equilibrium and after it.
 
-    For each measured number, called NAME here:
+    FIGURE_at      mean over the last size["stretch"] steps up to the equilibrium; size is a dict
+    FIGURE_after   mean over all later looks
+    FIGURE_worst   the worst of all later looks; only for the figures that have a function in WORST
+    FIGURE_end     the value at the last look
 
-    NAME_at      mean over the last `size["stretch"]` steps up to the equilibrium
-    NAME_after   mean over all later measurements
-    NAME_worst   the worst of all later measurements; only if NAME has a function in WORST
-    NAME_end     the value of the last measurement
-
-    looks is a Looks, the measurements at regular steps, and even is the step of the equilibrium. If even is
-    None, only NAME_end exists. NAME_after and NAME_worst are None if there are no later measurements.
+    looks is a Looks: a look is the figures measured at one step. even is the step of the equilibrium, at
+    which D is right half of the time; None: there is none, and only FIGURE_end exists.
+    FIGURE_after and FIGURE_worst are None if there are no later looks.
     """
     found = {}
-    for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
-        found[f"{what}_end"] = looks[what][-1]
+    first = looks.records[looks.steps[0]]  # {figure: value} of the first look
+    for figure in [key for key in first if key != "step"]:
+        found[f"{figure}_end"] = looks[figure][-1]
         if even is not None:
             inside = (looks.steps > even - size["stretch"]) & (looks.steps <= even)
-            after = looks[what][looks.steps > even]
-            found[f"{what}_at"] = looks[what][inside].mean()
-            found[f"{what}_after"] = after.mean() if len(after) else None
-            if WORST.get(what):
-                found[f"{what}_worst"] = WORST[what](after) if len(after) else None
+            after = looks[figure][looks.steps > even]
+            found[f"{figure}_at"] = looks[figure][inside].mean()
+            found[f"{figure}_after"] = after.mean() if len(after) else None
+            if WORST.get(figure):
+                found[f"{figure}_worst"] = WORST[figure](after) if len(after) else None
     return found
 
 
@@ -264,13 +268,13 @@ DETAILS = (
 
 
 def summary(results):
-    """A Markdown table of the numbers in DETAILS: at the equilibrium, at the end, and the worst value.
+    """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst value.
 
-    The worst value is that of all measurements after the equilibrium; the width has none. results is {method:
-    [result of each seed]}.
+    The worst value is that of all looks (measurements) after the equilibrium; the width has none. results is
+    {arm: [result of each seed]}. A row is an arm, a column a figure; figures that an arm lacks are "-".
     """
 
-    def cell(column, found):
+    def cell(column, found):  # the text of a cell, from the results `found` of all seeds
         then, last, worst = (
             column.text([result.get(f"{column.key}_{time}") for result in found])
             for time in ("at", "end", "worst")
@@ -282,10 +286,10 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the accuracy of D and the quality of samples over steps, for seed 0 of every method.
+    """Draw the accuracy of D and the quality of samples over steps, for seed 0 of every arm.
 
-    A dashed line marks the equilibrium of each method that has one. results is {method: [result of each
-    seed]}. The curves are read from the study's folder `out`. Returns {file name: picture}.
+    A dashed line marks the equilibrium of each arm that has one. results is {arm: [result of each seed]}. The
+    curves are read from the study's folder `out`. Returns {"past-equilibrium.png": image}.
     """
     panels = []
     right, distance = {"y": "D's accuracy on held-out rows", "level": 0.5}, {"y": "distance", "log": True}
@@ -299,10 +303,12 @@ def draw(results, out):
     ):
         curves, marks = {}, {}
         for arm in [arm for arm in results if arm.startswith(name)]:
-            title = METHODS[arm.split("-", 1)[1]]
+            _, method = arm.split("-", 1)
+            title = METHODS[method]
             curves[title] = curve(out, arm, "run.jsonl", figure)
-            if results[arm][0]["even"]:
-                marks[title] = results[arm][0]["even"]
+            first, *_ = results[arm]  # the result of seed 0
+            if first["even"]:
+                marks[title] = first["even"]
         panels.append(panel | {"title": name, "curves": curves, "marks": marks})
     return {
         "past-equilibrium.png": plot.over_steps(

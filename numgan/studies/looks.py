@@ -22,17 +22,17 @@ TRAINING = 1500  # training rows of the digits; the other 297 are held out
 
 
 class Looks:
-    """Measurements at every `every`-th step of a training, stored in the file `path`.
+    """Figures of a training, measured at every `every`-th step and stored in the file `path`.
 
         look = Looks(path, every, measure)
         train(..., look=look)
         look.steps              (L,), the L steps that were measured
-        look["accuracy"]        (L,), the values of the number "accuracy" at these steps
+        look["accuracy"]        (L,), the values of the figure "accuracy" at these steps
 
-    measure(state) -> {name: number} is called at every `every`-th step, unless the file already has this
-    step. A killed run repeats the steps after its last checkpoint with equal bits, so a second measurement
-    would be the same. The constructor reads the file and writes it again without an incomplete last line. It
-    raises FileFormatError if a record is damaged.
+    measure(state) -> {name: number} is called with the State of the training at every `every`-th step, unless
+    the file already has this step. A killed run repeats the steps after its last checkpoint with equal bits,
+    so a second measurement would be the same. The constructor reads the file and writes it again without an
+    incomplete last line. It raises FileFormatError if a record is damaged.
     """
 
     def __init__(self, path, every, measure):
@@ -42,6 +42,7 @@ class Looks:
             file.writelines(_line(record) for record in self.records.values())
 
     def __call__(self, state):
+        """Measure `state` and store the figures if its step is a multiple of `every` and not yet stored."""
         if state.step % self.every == 0 and state.step not in self.records:
             record = self.records[state.step] = {"step": state.step} | {
                 name: float(value) for name, value in self.measure(state).items()
@@ -58,10 +59,10 @@ class Looks:
 
 
 def read(path):
-    """Read a file that `Looks` wrote: {step: {name: number}}, in the order of the steps. {} without a file.
+    """{step: {name: number}} from the file `path` that `Looks` wrote, in the order of the steps.
 
-    Each {name: number} also has the key "step". null in the file becomes nan. Raises FileFormatError for a
-    damaged record. path is the name of the file.
+    Each {name: number} also has the key "step". null in the file becomes nan. The result is {} if there is no
+    file. Raises FileFormatError for a damaged record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {
@@ -71,51 +72,54 @@ def read(path):
 
 
 def curve(out, arm, place, figure):
-    """(steps, values): one measured number over the steps of a training, two lists, from a file of `Looks`.
+    """(steps, values), two lists: one figure of the trial of an arm with seed 0, from a file of `Looks`.
 
     out      the folder of the study
-    arm      the method; its trial with seed 0 is read
-    place    the name of the file in the folder of the trial
-    figure   the name of the number
+    arm      the key of the arm
+    place    the name of the file in the trial's folder
+    figure   the name of the figure
     """
     records = read(folder_of(out, arm, 0) / place)
     return list(records), [record[figure] for record in records.values()]
 
 
 def _line(record):
+    """The line of the file for a record {name: number}: JSON as bytes, with null for nan and inf."""
     return (json.dumps(for_json(record)) + "\n").encode()
 
 
 def digits(rows=TRAINING):
-    """The 8x8 digits: a Dataset of `rows` training digits, and the 297 held-out digits (297, 8, 8, 1).
+    """The 8x8 digits: (Dataset of `rows` training digits, held-out digits (297, 8, 8, 1) float32).
 
-    rows is at most TRAINING. The held-out digits have pixels in -1..1. All 1,797 digits are shuffled first,
-    always in the same order. The file has them in the order of their writers, so that rows 1,500 to 1,796
-    differ from the other rows: the KID between them is 0.036. For a random part it is 0.000, with a standard
-    deviation of 0.003.
+    rows is at most TRAINING = 1,500. The held-out digits have pixels in -1..1. All 1,797 digits are shuffled
+    first, always in the same order. The file has them in the order of their writers, so that rows 1,500 to
+    1,796 differ from the other rows: the KID between them is 0.036. For a random part it is 0.000, with a
+    standard deviation of 0.003.
     """
-    parts = [load("digits", part) for part in ("train", "test")]
+    parts = train, _ = [load("digits", part) for part in ("train", "test")]
     order = stream(0, "held out").permutation(sum(map(len, parts)))
     x = np.concatenate([part.x for part in parts])[order]
     held = Dataset("held out", x[TRAINING:])
-    return Dataset("digits", x[:rows], source=parts[0].source), held.rows(np.arange(len(held)))["x"]
+    return Dataset("digits", x[:rows], source=train.source), held.rows(np.arange(len(held)))["x"]
 
 
 def fakes(system, state, n, average=False):
-    """Make n samples (n, ...) with the G of the system, with its weights in the State `state`.
+    """n samples (n, ...) of the system's G at `state`, a State of the training.
 
-    average   True: use the moving average of G's weights
+    average   True: use the moving average of G's weights; False: the weights
 
     Calls with the same n use the same latents.
     """
     weights = state.averages["G"] if average else state.params["G"]
     latents = system.inputs(Batch({}, number=n), derive(0, "looks"))
-    return system.networks["G"].forward(weights, latents)[0]
+    x, _ = system.networks["G"].forward(weights, latents)
+    return x
 
 
 def logits(system, state, x):
-    """The outputs (N,) of the system's D for N samples x, with D's weights in `state`."""
-    return system.networks["D"].forward(state.params["D"], x)[0][:, 0]
+    """The outputs (N,) of the system's D for samples x (N, ...), with D's weights in `state`, a State."""
+    y, _ = system.networks["D"].forward(state.params["D"], x)  # (N, 1)
+    return y[:, 0]
 
 
 def accuracy(real, fake):
@@ -128,12 +132,12 @@ def accuracy(real, fake):
 
 
 def ranked(real, fake):
-    """The fraction of all pairs (real sample, fake) in which D's output is higher for the real sample.
+    """The share of pairs (real sample, fake) in which D's output is higher for the real sample.
 
-    real (M,) and fake (N,) are outputs of D; all M N pairs count, a tie as half a pair. No threshold is
-    needed, so this works for critics too.
+    real (M,) and fake (N,) are outputs of D; all M N pairs count, a tie as half a pair. The figure needs no
+    threshold, so it exists for critics too.
     """
     order = np.sort(fake)
-    return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (
-        2 * len(fake)
-    )
+    # for each real sample: the number of fakes below it, and the number below it or equal
+    below, not_above = (np.searchsorted(order, real, side) for side in ("left", "right"))
+    return (below + not_above).mean() / (2 * len(fake))

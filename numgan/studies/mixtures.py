@@ -65,9 +65,11 @@ class Mixture:
     gamma: float
 
 
+_centres, _ = modes("ring")
+# ring(...) and grid(...) return (points, numbers of their modes): [0] takes the points
 MIXTURES = {
     "ring": Mixture(  # half the radius of the data set "ring"
-        modes("ring")[0] / 2, 0.01, lambda rng: ring(DRAWN, rng, radius=1.0, std=0.01)[0], 1.0, gamma=1e-5
+        _centres / 2, 0.01, lambda rng: ring(DRAWN, rng, radius=1.0, std=0.01)[0], 1.0, gamma=1e-5
     ),
     "grid": Mixture(*modes("grid"), lambda rng: grid(DRAWN, rng)[0], scale=0.25, gamma=3e-5),
 }
@@ -79,14 +81,14 @@ ARMS = {
     "r3gan-nets": "R3GAN, the paper's nets",
 }
 STEPS = {"gan": 10_000, "pac2": 10_000, "r3gan": 20_000, "r3gan-nets": 8_000}
-QUICK = 30
+QUICK = 30  # steps with --quick
 
 
 def system(mixture, arm, steps):
-    """Make the GAN of one method: (system, the factor by which its data are multiplied before training).
+    """The GAN of an arm, and the factor by which its data are multiplied before training: (system, factor).
 
-    mixture   the Mixture of Gaussians that are the data
-    arm       the method, a key of ARMS
+    mixture   a Mixture
+    arm       a key of ARMS
     steps     the length of the training; the learning rate of an R3GAN falls to 0 over this number of steps
     """
     paper = points(m=2 if arm == "pac2" else 1)
@@ -104,13 +106,11 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train the GAN of one method on the mixture `name`, a key of MIXTURES. Returns {name: value}.
+    """Train the GAN of an arm on the mixture `name`, a key of MIXTURES. Returns {figure: value}.
 
-    arm      the method, a key of ARMS
-    seed     the seed of the run
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    arm is a key of ARMS, seed the seed of data and training. The training has STEPS[arm] steps, with `quick`
+    30. The figures are those of `play`. The files of the trial are in `folder`; tell(fraction) moves the
+    progress bar.
     """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)
@@ -118,22 +118,24 @@ def trial(name, arm, seed, quick, folder, tell):
 
 
 def play(gan, name, scale, seed, folder, tell, steps):
-    """Train a system on a mixture of Gaussians, draw 2,500 samples, and measure them. Returns {name: value}.
+    """Train the system `gan` on the mixture `name`, draw 2,500 samples, and return {figure: value}.
 
-    gan      the system
-    name     the mixture, a key of MIXTURES
-    scale    the data are multiplied by this factor for training, and the samples are divided by it
-    seed     the seed of the run
+    scale    the data are multiplied by it for training, and the samples are divided by it
+    seed     the seed of the data, the training and the samples
     folder   receives the run in its folder run, and the samples (2500, 2) in samples.npy
-    tell     tell(fraction) moves the progress bar
+    tell     a function: tell(fraction) moves the progress bar
     steps    the number of training steps
 
-    The numbers about the width of modes are None if no mode has two samples of high quality.
+    The figures are modes, high_quality and reverse_kl, as explained in the module; steps and minutes of the
+    training; and thinnest, width and widest: the standard deviation of a mode's samples of high quality
+    divided by sigma, the smallest, the mean and the largest over the modes. These three are None if no mode
+    has two samples of high quality.
     """
     mixture = MIXTURES[name]
     data = Dataset(name, (scale * mixture.draw(stream(seed, name))).astype(np.float32))
     run = train(gan, data, folder / "run", seed, tell, steps)
-    x = run.sampler()(SAMPLES, seed)[0] / scale
+    x, _ = run.sampler()(SAMPLES, seed)  # (samples, labels)
+    x = x / scale
     found = mode_coverage(x, mixture.centres, mixture.std)
     save_array(folder / "samples.npy", x)
     widths = found.relative_std[np.isfinite(found.relative_std)]
@@ -151,10 +153,10 @@ def play(gan, name, scale, seed, folder, tell, steps):
 
 
 def draw(name, results, out):
-    """Draw the samples of seed 0 with the modes of the mixture `name`, two panels for each method.
+    """Draw the samples of seed 0 with the modes of the mixture `name`, two panels for each arm.
 
-    results is {method: [result of each seed]}. The samples are read from the study's folder `out`. Returns
-    {file name: picture}.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns
+    {"samples.png": image}.
     """
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
@@ -173,6 +175,10 @@ counted. The paper's ± is the standard error of 10 runs."""
 
 
 def _study(name, title, published):
+    """The Study of the mixture `name`, with its title.
+
+    published   {heading of a published row: (modes, high quality, reverse KL), three texts}
+    """
     return Study(
         title,
         "Lin et al. 2018 (PacGAN), section 4.1",

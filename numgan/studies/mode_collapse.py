@@ -29,7 +29,7 @@ ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}
 RATE, STEPS = 1e-3, 10_000  # ten times the rate of the preset, which would need ten times as many steps
 LOOKS, DRAWN, SAMPLES = 50, 6, 2500  # the picture contains DRAWN of the looks, as in the paper
 NEAR = 10  # sigmas
-QUICK_STEPS, QUICK_LOOKS = 20, 10
+QUICK_STEPS, QUICK_LOOKS = 20, 10  # the same with --quick
 
 COLUMNS = (
     Column("modes", "modes", 1),
@@ -45,25 +45,22 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The path of the file with the samples of one step: snapshots/STEP.npy in `folder`, a trial's folder."""
+    """The path of the file with the samples of one step, snapshots/STEP.npy in `folder`, a trial's folder."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
 def game(arm):
-    """Make the system of a method: the preset `arm` of `unrolled` with the learning rate RATE for G and D."""
+    """The system of `arm`, a key of ARMS: the preset `unrolled/ARM`, with the rate 1e-3 for G and for D."""
     return systems.build("unrolled", arm).with_optimizers(lambda name, adam: Adam(RATE, adam.beta1))
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a GAN and save samples of the same latents at regular steps. Returns {name: value}.
+    """Train, save samples of the same latents at regular steps, and return {figure: value}.
 
-    Each of these steps has a file of its own, so an interrupted trial keeps them.
-
-    arm      the method, a key of ARMS
-    seed     the seed of the run
-    quick    True: only a few steps, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    The samples of each of these steps have a file of their own, so an interrupted trial keeps them. There are
+    10,000 steps, and samples of every 200th; with `quick` 20 steps and samples of every second. The figures
+    are those of `figures` and `played`, and the steps and minutes of the training. arm is a key of ARMS, seed
+    the seed of latents and training. The files are in `folder`; tell(fraction) moves the progress bar.
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -71,7 +68,8 @@ def trial(arm, seed, quick, folder, tell):
     make_folder(folder / "snapshots")
 
     def save(step, theta):
-        save_array(snapshot(folder, step), G.forward(theta, z)[0])
+        x, _ = G.forward(theta, z)
+        save_array(snapshot(folder, step), x)
 
     def look(state):
         if state.step % (steps // looks) == 0:
@@ -84,26 +82,27 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """{name: value} that measure how samples move among the modes during a training.
-
-    snapshots   the list of all saved samples, each (SAMPLES, 2), the oldest first
+    """{figure: value} of `snapshots`, the list of all saved samples, each (2500, 2), oldest first.
 
     modes          the number of captured modes, from the last samples
     high_quality   the share of the last samples within 3 sigma of a mode
-    near           the share of the last samples within NEAR sigma of a mode
-    rotation       the share of samples that change their mode from one element of the list to the next (mean
-                   over the second half of the list)
+    near           the share of the last samples within 10 sigma of a mode
+    rotation       sum over modes of |share - share in the element before| / 2, which is about the share of
+                   samples that change their mode (mean over the second half of the list)
     dominated      the share of elements in which more than half of the samples belong to one mode
     changes        how often another mode than before has more than half of the samples
     shares         (elements, 8), the share of samples that belong to each mode
+
+    A sample belongs to the nearest of the 8 modes of the data set ring.
     """
     centres, std = modes("ring")
+    # squared distances (2500, 8) of the samples from the modes, for each element of the list
     distances = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
     counts = [np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in distances]
     shares = np.array(counts) / SAMPLES  # (looks + 1, modes)
     late = shares[len(shares) // 2 :]
     dominating = [share.argmax() for share in shares if share.max() > 0.5]
-    last = mode_coverage(snapshots[-1], centres, std)
+    last = mode_coverage(snapshots[-1], centres, std)  # of the last samples
     near = (distances[-1].min(axis=1) <= (NEAR * std) ** 2).mean()
     return {
         "modes": last.captured,
@@ -117,12 +116,10 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """{"D(x)": mean, "D(G(z))": mean}: D's mean probability "real" in the second half of a finished training.
+    """{"D(x)": mean, "D(G(z))": mean}: the mean probability "real" that D gives, in the second half of a run.
 
-    run     the OpenRun of the training
-    every   only the logged steps that are multiples of this number are used
-
-    D(x) is for real samples, D(G(z)) for fakes. Both are sigmoids of D's logits, from metrics.jsonl.
+    run is the OpenRun of a finished training. D(x) is for real samples, D(G(z)) for fakes; both are sigmoids
+    of D's logits, from metrics.jsonl. The means are over the logged steps that are multiples of `every`.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
@@ -132,10 +129,10 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of the samples of seed 0 at six steps: a row for each method, and the data at the right.
+    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, with the data at the right.
 
-    results is {method: [result of each seed]}. The samples are read from the study's folder `out`. Returns
-    {file name: picture}.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns
+    {"heat-maps.png": image}.
     """
     rows = {}
     for arm, (result, *_) in results.items():

@@ -34,7 +34,7 @@ QUICK, NARROW = 5, 0.05  # steps and width of the networks with --quick
 
 
 class Amounts(NamedTuple):
-    """The numbers of rows and samples that a trial uses.
+    """The numbers of rows of the data and of samples that a trial uses.
 
     rows         training rows
     validation   rows that choose sigma
@@ -49,11 +49,11 @@ class Amounts(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """One row of the table: a system that is trained, or samples that are made without a GAN.
+    """A row of the table: a system that is trained, or an anchor (samples that are made without a GAN).
 
     title    the heading of the row
-    preset   "SYSTEM/PRESET"; None without a GAN
-    steps    the number of training steps; 0 without a GAN
+    preset   "SYSTEM/PRESET"; None for an anchor
+    steps    the number of training steps; 0 for an anchor
     """
 
     title: str
@@ -80,7 +80,11 @@ class Digits:
 
     @classmethod
     def load(cls, quick):
-        """Load MNIST as Digits. With `quick`, load a few 8x8 digits of the package, enlarged to 28x28."""
+        """Load MNIST as Digits, with the numbers of rows of Amounts().
+
+        With `quick`, load 1,000 and 100 of the 8x8 digits of the package, enlarged to 28x28, and the test
+        digits.
+        """
         name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
         rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
         return cls(
@@ -99,10 +103,7 @@ class Digits:
 
 
 def unit(x):
-    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1.
-
-    x are the pictures.
-    """
+    """Convert pictures x (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1."""
     return x.reshape(len(x), -1) / np.float32(255)
 
 
@@ -111,45 +112,40 @@ def unit(x):
 
 
 def real(digits, rng):
-    """(x, labels): random training pictures x (N, 784) in 0..1, and their labels (N,).
+    """Random training pictures of `digits`, a Digits, as rows (N, 784) in 0..1, and their labels (N,).
 
-    digits   the data, a Digits; N is `digits.amounts.neighbours`
-    rng      the random generator
-
-    No picture is drawn twice.
+    N is `digits.amounts.neighbours`. No picture is drawn twice. rng is the random generator.
     """
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """(x, None): centroids x (N, 784) of the training pictures by k-means. None stands for no labels.
+    """(x, None): k-means centroids x (N, 784) of the training pictures of `digits`; None: no labels.
 
-    digits   the data, a Digits; N is `digits.amounts.window`
-    rng      the random generator
-
-    The centroids start from random rows and are improved by ROUNDS rounds of Lloyd's algorithm. In a round,
-    each centroid moves to the mean of the rows that are nearest to it. A centroid that is nearest to no row
-    does not move.
+    N is `digits.amounts.window`; digits is a Digits. The centroids start from random rows, drawn from the
+    random generator rng, and are improved by ROUNDS = 3 rounds of Lloyd's algorithm. In a round, each
+    centroid moves to the mean of the rows that are nearest to it. A centroid that is nearest to no row does
+    not move.
     """
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
     for _ in range(ROUNDS):
+        # d: the distances of some rows of x from all centroids; nearest (rows,): numbers of centroids
         nearest = np.concatenate([d.argmin(axis=1) for _, d in squared_distances(x, found)])
-        order = np.argsort(nearest, kind="stable")
-        owners, first = np.unique(nearest[order], return_index=True)
-        found[owners] = np.add.reduceat(x[order], first) / np.diff(np.append(first, len(x)))[:, None]
+        order = np.argsort(nearest, kind="stable")  # sorted, the rows of a centroid follow each other
+        owners, first = np.unique(nearest[order], return_index=True)  # centroids, and their first rows
+        counts = np.diff(np.append(first, len(x)))
+        found[owners] = np.add.reduceat(x[order], first) / counts[:, None]  # sum of the rows / their number
     return found, None
 
 
 def gaussians(digits, rng):
-    """(x, labels): samples x (N, 784) from one Gaussian for each class, and their labels (N,).
+    """Samples (N, 784) from one Gaussian for each class of `digits`, a Digits, and their labels (N,).
 
-    digits   the data, a Digits; N is `digits.amounts.neighbours`, divided equally among the classes
-    rng      the random generator
-
-    Each Gaussian is fitted to the training pictures of its class, along their COMPONENTS largest principal
-    components.
+    N is `digits.amounts.neighbours`, divided equally among the classes. Each Gaussian is fitted to the
+    training pictures of its class, along their COMPONENTS = 50 largest principal components. rng is the
+    random generator.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -162,21 +158,21 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """(x, None): samples x (N, 784) from one Gaussian, fitted to all training pictures. None: no labels.
+    """(x, None): samples x (N, 784) from one Gaussian, fitted to all training pictures; None: no labels.
 
-    digits   the data, a Digits; N is `digits.amounts.neighbours`
-    rng      the random generator
+    digits is a Digits, N is `digits.amounts.neighbours`, and rng is the random generator.
     """
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
 def _gaussian(x, count, components, rng):
-    """Draw samples (count, D) from a Gaussian that is fitted to the rows x (N, D). They are clipped to 0..1.
+    """Samples (count, D) from a Gaussian that is fitted to the rows x (N, D), clipped to 0..1.
 
-    The Gaussian has the mean of x, and the `components` largest principal components of the covariance of x.
-    rng is the random generator.
+    It has the mean of x, and the `components` largest principal components of the covariance of x. rng is the
+    random generator.
     """
-    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))  # the values increase
+    # root root^T is the covariance, up to the small components; rounding may make a value negative
     root = (vectors * np.sqrt(np.maximum(values, 0)))[:, -components:].astype(np.float32)
     z = rng.standard_normal((count, root.shape[1]), np.float32)
     return np.clip(x.mean(axis=0) + z @ root.T, 0, 1)
@@ -209,16 +205,13 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Measure the samples of one row of the table: of a trained system, or samples made without a GAN.
+    """Measure the samples of one row of the table: of a trained system, or of an anchor (made without a GAN).
 
-    Returns {name: value}. For true pictures, "agreement" is the accuracy of the judge (a classifier) on the
-    test rows. Writes SHOWN samples of each class to samples.npy in `folder`.
-
-    arm      the row, a key of ARMS
-    seed     the seed of the run
-    quick    True: the data, the networks and the judge are small, as a test of the code
-    folder   the folder for the files
-    tell     tell(fraction) moves the progress bar
+    Returns {figure: value}, the figures of `measure`, and for a system the steps and minutes of its training.
+    For true pictures, "agreement" is the accuracy of the judge on the test rows. With `quick`, the data, the
+    networks and the judge are small. The judge is a trained classifier. Writes SHOWN = 2 samples of each
+    class to samples.npy in `folder`. arm is a key of ARMS, seed that of training and samples; tell(fraction)
+    moves the progress bar.
     """
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
@@ -233,23 +226,23 @@ def trial(arm, seed, quick, folder, tell):
         spent = trained(run)
     found, answers = measure(digits, judge, x, labels)
     if arm == "real":  # true pictures have no requested labels: use the judge's accuracy on test rows
-        found["agreement"] = float(
-            (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
-        )
+        p, _ = judged(judge, unit(digits.test))
+        found["agreement"] = float((p.argmax(axis=1) == digits.test_labels).mean())
     save_array(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
     return found | spent
 
 
 def measure(digits, judge, x, labels):
-    """Measure samples x (N, 784) in 0..1: ({name: number}, the labels (N,) that the judge gives the samples).
+    """({name: value}, labels (N,)): the figures of samples x (N, 784) in 0..1, and their labels by the judge.
 
     ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the Parzen window's width
     neighbours       the error on test rows of a 1-nearest-neighbour classifier with the samples
     agreement        the share of samples to which the judge gives their label; None without labels
     score, frechet   Inception score and Frechet distance, with the judge in place of Inception
 
-    digits is a Digits, and judge is the OpenRun of a classifier. labels (N,) are the labels that the samples
-    should have. If labels is None, the nearest-neighbour classifier gets those of the judge.
+    Score, distance and log-likelihood use the first digits.amounts.window samples. digits is a Digits, and
+    judge is the OpenRun of a classifier. labels (N,) are the labels that the samples should have. If labels
+    is None, the classifier of `neighbours` gets those of the judge.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
@@ -258,31 +251,32 @@ def measure(digits, judge, x, labels):
     error = metrics.nearest_neighbour_error(
         x, answers if labels is None else labels, test, digits.test_labels
     )
+    score, _ = metrics.inception_score(p[: len(window)])  # (mean, standard deviation over parts)
     return {
         "ll": found.mean,
         "se": found.standard_error,
         "sigma": found.sigma,
         "neighbours": error,
         "agreement": None if labels is None else float((answers == labels).mean()),
-        "score": metrics.inception_score(p[: len(window)])[0],
+        "score": score,
         "frechet": metrics.frechet_distance(test_features, features[: len(window)]),
     }, answers
 
 
 def judged(judge, x):
-    """What the judge, a classifier, computes for N pictures: (probabilities (N, 10), features (N, F)).
+    """(p, features): the class probabilities (N, 10) and the features (N, F) of N pictures, by the judge.
 
-    judge is the OpenRun of the classifier. x (N, 784) are the pictures, with pixels in 0..1.
+    judge is the OpenRun of a classifier. x (N, 784) are the pictures, with pixels in 0..1.
     """
     seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
     return judging.probabilities(judge, seen), judging.features(judge, seen)
 
 
 def some_of_each(x, labels):
-    """The first SHOWN samples of each class, as pictures (10 * SHOWN, 28, 28, 1) uint8, class by class.
+    """The first SHOWN = 2 samples of each class, as pictures (20, 28, 28, 1) uint8, ordered by class.
 
     x (N, 784) are all samples, with pixels in 0..1, and labels (N,) their classes. If a class has too few
-    samples, grey pictures take the place of the missing ones.
+    samples, grey pictures stand for the missing ones.
     """
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
@@ -292,9 +286,9 @@ def some_of_each(x, labels):
 
 
 def _quick_judge(digits, folder):
-    """Train a small judge, a classifier, in folder / "judge" for QUICK steps only. Returns its OpenRun.
+    """Train a small classifier on digits, a Digits, in folder / "judge", for --quick. Returns its OpenRun.
 
-    digits is a Digits, the data of the study. This is for the option --quick.
+    It has 0.05 times the usual width and trains for QUICK = 5 steps.
     """
     return train(
         systems.build("classifier", "mnist", NARROW),
@@ -307,9 +301,9 @@ def _quick_judge(digits, folder):
 
 
 def draw(results, out):
-    """Draw SHOWN samples of each class, seed 0, one line for each row of the table. Returns {name: picture}.
+    """Draw two samples of each class, seed 0, one row for each arm. Returns {"samples.png": image}.
 
-    results is {key of ARMS: [result of each seed]}. The samples are read from the study's folder `out`.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
     """
     rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}

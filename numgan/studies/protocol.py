@@ -39,6 +39,7 @@ from ..training import loop as training
 from ..training import runs
 
 POLL = 0.2  # seconds between two checks of the running trials
+BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}"
 FIGURE = Maybe(Either((Real(), Flag(), Text())))
 FIGURES = Either((FIGURE, Each(Either((FIGURE, Each(FIGURE))))))
 ASKED = Record({"study": Text(), "quick": Flag(), "setting": Text(100_000)})
@@ -47,13 +48,13 @@ SPENT = Record({"before": Real(0)})
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a study's table. A figure is a measured number (or text) in the result of a trial.
+    """A column of the table.
 
-    key       the key of the column's figure in the result of a trial
-    heading   the title of the column
-    digits    the number of digits: decimals for style "f", significant digits for style "g"
-    scale     a factor for the figure; 100 gives per cent
-    style     "f" or "g" as in Python's formats; "words" for a figure that is a text
+    key      the key of the column's figure in the result of a trial
+    heading  the title of the column
+    digits   the number of digits: decimals for style "f", significant digits for style "g"
+    scale    a factor for the figure; 100 gives per cent
+    style    "f" or "g" as in Python's formats; "words" for a figure that is a text
     """
 
     key: str
@@ -64,11 +65,11 @@ class Column:
 
     @property
     def kind(self):
-        """The allowed values of a figure in this column, as an object of core.fields: text, number, None."""
+        """The Kind (core.fields) of a figure of this column: a text or a number, or None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell of a table. `values` has one value for each seed; None is a missing value.
+        """The text of one cell. `values` has one value for each seed; None values are left out.
 
         all None         "-"
         style "words"    each different text once
@@ -118,7 +119,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Studied:
-    """The result of a study: a table, and all numbers. An arm is a method.
+    """The outcome of a study.
 
     folder, table, files   the folder, the table as text, and {name: path} of the files that were written
     results, seconds       {arm: [result of each seed]}, and the sum of the seconds of all trials
@@ -138,11 +139,12 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     quick        every trial takes only seconds: a test of the code, not of the method
     seeds        the number of seeds, from 0; more extend a study (None: the study's number, or 1 if quick)
     processes    the number of trials that run at once, each on one thread (None: the number of processors)
+    progress     whether a progress bar is shown
 
-    ValueError if seeds or processes is below 1, if the folder has other files or another study, or is in use.
-    FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own. TrialError,
-    with the trial's message, if a trial failed. KeyboardInterrupt after Ctrl-C or SIGTERM, when all running
-    trials have ended; the same call then resumes the study.
+    Raises ValueError if seeds or processes is below 1, if the folder has other files or another study, or is
+    in use; FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own;
+    TrialError, with the trial's message, if a trial failed; KeyboardInterrupt after Ctrl-C or SIGTERM, when
+    all running trials have ended. The same call then resumes the study.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
@@ -160,15 +162,18 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
 
 def folder_of(out, arm, seed):
-    """The path of a trial's folder, out/trials/ARM-SEED. `out` is the study's folder, `arm` the method."""
+    """The path of the folder of a trial, (arm, seed), in the study's folder `out`: out/trials/ARM-SEED."""
     return out / "trials" / f"{arm}-{seed}"
 
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
-    """Train a system in `folder` up to step `steps`, or resume its training there. Returns the OpenRun.
-    tell(fraction) is called every 20 steps with the completed fraction, look(state) after each step.
+    """Train `system` on `dataset` in `folder` up to step `steps`, or resume it there. Returns the OpenRun.
+    seed is the seed of the run. tell(fraction) is called every 20 steps with the completed fraction,
+    look(state) with the State after each step; None: no such function.
     """
     folder = make_folder(folder)
+    # pictures at the end only, and 500 records in metrics.jsonl
+    rest = {"resume": runs.begun(folder), "picture_every": steps, "log_every": max(1, steps // 500)}
 
     def watch(state):
         if state.step % 20 == 0:
@@ -176,23 +181,12 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
         if look:
             look(state)
 
-    training.train(
-        system,
-        dataset,
-        folder,
-        steps=steps,
-        seed=seed,
-        resume=runs.begun(folder),
-        picture_every=steps,
-        progress=False,
-        log_every=max(1, steps // 500),
-        look=watch,
-    )
+    training.train(system, dataset, folder, steps=steps, seed=seed, progress=False, look=watch, **rest)
     return runs.open_run(folder, system, dataset)
 
 
 def trained(run):
-    """{"steps", "minutes"} of a finished training with the OpenRun `run`. minutes counts all its sessions."""
+    """{"steps", "minutes"} of `run`, the OpenRun of a finished training; minutes of all its sessions."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -201,21 +195,15 @@ def trained(run):
 
 
 def _run_trials(name, trials, quick, out, processes, progress):
-    """Run all trials that are not done, at most `processes` at once, and show their progress.
-    trials is a list of (arm, seed), method and seed. If a trial fails or Ctrl-C comes, all running ones end.
+    """Run all trials that are not done, at most `processes` at once, and show their progress if `progress`.
+    name is that of the study, trials a list of (arm, seed), out the study's folder; quick as in `run`. If a
+    trial fails or the call is interrupted, all running trials end. Raises TrialError if one failed.
     """
     context = multiprocessing.get_context("spawn")
     waiting = [trial for trial in trials if not _is_done(out, *trial)]
     finished, running = len(trials) - len(waiting), {}  # running: {trial: (process, completed fraction)}
-    with tqdm(
-        total=len(trials),
-        initial=finished,
-        unit="trial",
-        dynamic_ncols=True,
-        disable=None if progress else True,
-        file=STDERR,
-        bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}",
-    ) as bar:
+    shown = {"disable": None if progress else True, "dynamic_ncols": True, "file": STDERR}
+    with tqdm(total=len(trials), initial=finished, unit="trial", bar_format=BAR, **shown) as bar:
         try:
             while waiting or running:
                 while waiting and len(running) < processes:
@@ -227,7 +215,8 @@ def _run_trials(name, trials, quick, out, processes, progress):
                     running[trial] = process, share
                 time.sleep(POLL)
                 for trial in [trial for trial, (process, _) in running.items() if not process.is_alive()]:
-                    _expect_done(name, out, trial, running.pop(trial)[0].exitcode)
+                    process, _ = running.pop(trial)
+                    _expect_done(name, out, trial, process.exitcode)
                     finished += 1
                 bar.n = finished + sum(share.value for _, share in running.values())
                 bar.set_postfix_str(", ".join(f"{arm} {seed}" for arm, seed in running), refresh=False)
@@ -240,27 +229,29 @@ def _run_trials(name, trials, quick, out, processes, progress):
 
 
 def _expect_done(name, out, trial, exitcode):
-    """Raise TrialError if a trial's process has ended with an exit code other than 0, or without a result.
-    trial is (arm, seed). The message has the last line of error.txt in the trial's folder, or the exit code.
+    """Raise TrialError if `exitcode`, that of a trial's process, is not 0, or if the trial has no result.
+    trial is (arm, seed), name that of the study, `out` its folder. The message has the last line of the
+    trial's error.txt, or the exit code.
     """
     if exitcode or not _is_done(out, *trial):
-        log = folder_of(out, *trial) / "error.txt"
+        arm, seed = trial
+        log = folder_of(out, arm, seed) / "error.txt"
         words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
         if words:
             reason = f"{words.splitlines()[-1]} (all of it in {log})"
         else:  # error.txt is empty if the disk was full
             reason = f"its process ended with code {exitcode}"
         raise TrialError(
-            f"study {name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
+            f"study {name}: trial {arm}, seed {seed}, failed: {reason}; "
             "the others are kept, and the same command goes on"
         )
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, a method `arm` with one seed, in this process, made for it alone; write its result.json.
-    share.value, which the parent process reads, receives the completed fraction. An interrupted training
-    is saved, its seconds go to seconds.json, and the exit code is 130. A failure goes to error.txt, with exit
-    code 1.
+    """Run the trial (arm, seed) of the study `name` in this process, and write its result.json into `out`.
+    share.value, which the parent process reads, receives the completed fraction; quick as in `run`. An
+    interrupted training saves, its seconds go to seconds.json, and the exit code is 130. A failure goes to
+    error.txt, with exit code 1.
     """
     from . import STUDIES
 
@@ -294,7 +285,7 @@ def _work(name, arm, seed, quick, out, share):
 
 
 def _write(path, text):
-    """Write `text` to the file `path`. After a crash it has its old content or all of `text`."""
+    """Write `text` to the file `path`. Even after a crash it has its old content or all of `text`."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
@@ -312,8 +303,8 @@ def _die_with_parent():
 
 def _claim(out, asked):
     """Make the folder `out` of a study and its study.json, or check that they belong to the same study.
-    asked is the content of study.json. ValueError if `out` is not a folder, if its study.json has other
-    values, or if `out` has files but no study.json.
+    asked is the content of study.json. Raises ValueError if `out` is not a folder, if its study.json has
+    other values, or if `out` has files but no study.json.
     """
     if not out.is_dir() and (kind := kind_at(out)):
         raise ValueError(f"--out: expected a folder, got {kind}: {out}; choose another --out")
@@ -339,8 +330,9 @@ def _claim(out, asked):
 
 
 def _expect_intact(study, out, trials):
-    """Raise an error, before any trial runs, if a file of the study in `out` is damaged or is not numgan's.
-    FileExistsError for a link, pipe or folder with the name of a study's file; FileFormatError for damage.
+    """Raise an error, before any trial runs, if a file of the study in `out` is damaged or not numgan's own.
+    trials is a list of (arm, seed). The error is FileExistsError for a link, pipe or folder with the name of
+    a study's file, and FileFormatError for damage.
     """
     for name in (".lock", "results.json", "table.md"):
         expect_own(out / name)
@@ -360,17 +352,19 @@ def _expect_intact(study, out, trials):
 
 
 def _seconds_before(path):
-    """The seconds that an interrupted trial took, read from the file `path`, a seconds.json; 0 without it."""
+    """The seconds that an interrupted trial took, from its seconds.json at `path`; 0 without this file."""
     return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
 def _is_done(out, arm, seed):
+    """Whether the trial of an arm with a seed has its result.json in the study's folder `out`."""
     return (folder_of(out, arm, seed) / "result.json").exists()
 
 
 def _read(study, out, arm, seed):
     """{name: value} from the result.json of a finished trial: "arm", "seed", "seconds", and all figures.
-    FileFormatError if the file is damaged, is not that of the method `arm` with this seed, or has no figures.
+    study is the Study, `out` its folder. Raises FileFormatError if the file is damaged, belongs to another
+    trial, or has no figures.
     """
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
     kinds = {column.key: column.kind for column in study.columns}
@@ -385,8 +379,9 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
-    """Write the table, results.json and pictures of a study to its folder `out`, and return its Studied.
-    results is {arm: [result of each seed]}. FileFormatError if `summary` or `draw` of the study lacks data.
+    """Write the table, results.json and the pictures of a study into its folder `out`. Returns its Studied.
+    name, study and quick are those of `run`, results is {arm: [result of each seed]}. Raises FileFormatError
+    if the files of the trials lack something that the study's `summary` or `draw` needs.
     """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
     try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need
@@ -422,7 +417,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table in Markdown: rows of `results`, {method: [result of each seed]}, then the published rows."""
+    """The table of `study` as Markdown: rows of results, {arm: [result of each seed]}, then the published."""
     ours = [
         [
             study.arms[arm],
@@ -443,7 +438,10 @@ def markdown(head, rows):
 
 
 def _protocol(name, study, quick, results, seconds):
-    count = len(next(iter(results.values())))
+    """The text below the table of the study `name`: command, source, number of seeds, seconds as minutes, and
+    study.differs. results is {arm: [result of each seed]}; quick=True adds that the figures mean nothing.
+    """
+    count = len(next(iter(results.values())))  # of seeds
     seeds = (
         f"Mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "One run an arm"
     )

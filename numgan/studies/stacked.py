@@ -44,10 +44,10 @@ from .protocol import Column, Study, folder_of, train, trained
 CLASSES = 1000
 SAMPLES, PARTS = 25_600, 20  # samples for the judge, drawn in 20 parts: a part takes 12 MB
 TRIPLES = 1_000_000  # training pictures; each is put together when a batch needs it
-QUICK = 4
+QUICK = 4  # steps with --quick
 SHOWN = 14  # samples of an arm in the picture
 
-FILTERS = {"quarter": 2, "half": 4}
+FILTERS = {"quarter": 2, "half": 4}  # channels of D's first convolution
 SIZES = {"quarter": "D 1/4", "half": "D 1/2"}
 REMEDIES = {
     "0": "0 steps ahead",
@@ -94,9 +94,11 @@ class Triples(Dataset):
         return *self.x.shape[1:3], 3
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
+        """{"x": pictures (n, 28, 28, 3) in the range `pixels`, "labels": (n,)} of the rows `indices` (n,)."""
         chosen = self.triples[indices]
         x = np.stack([self.x[digits, ..., 0] for digits in chosen.T], axis=-1)
-        return {"x": to_floats(x, pixels), "labels": self.labels[chosen] @ np.array([100, 10, 1])}
+        labels = self.labels[chosen] @ np.array([100, 10, 1])  # 100 a + 10 b + c
+        return {"x": to_floats(x, pixels), "labels": labels}
 
 
 def triples(digits):
@@ -108,7 +110,7 @@ def triples(digits):
 
 
 def generator():
-    """Make the network G: z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> pictures 28x28x3."""
+    """The network G: z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> pictures (N, 28, 28, 3)."""
     layers = [Dense(256, 4 * 4 * 64, bias=False), Reshape(4, 4, 64), BatchNorm(64), ReLU()]
     for inputs, outputs, even in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
         layers += [
@@ -120,10 +122,11 @@ def generator():
 
 
 def discriminator(filters, m=1):
-    """Make the network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
+    """The network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
 
-    It has three convolutions. Their outputs have 14 x 14, 7 x 7 and 4 x 4 pixels; the first one has `filters`
-    channels, and each of the next two has twice the channels of the one before.
+    It has three convolutions and a dense layer. The outputs of the convolutions have 14 x 14, 7 x 7 and 4 x 4
+    pixels; the first one has `filters` channels, and each of the next two has twice the channels of the one
+    before.
     """
     layers = [Pack(m)] if m > 1 else []
     for inputs, outputs in ((3 * m, filters), (filters, 2 * filters), (2 * filters, 4 * filters)):
@@ -132,7 +135,11 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """Make the GAN of the method `arm`, "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
+    """The GAN of the arm "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES.
+
+    "pac2" gives a PacGAN with packs of 2, "r3pac2" an R3GAN with packs of 2, and a number K an UnrolledGAN
+    with K updates of D in G's loss. z has 256 entries, batches have 128 samples, the optimisers are Adam.
+    """
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
@@ -152,56 +159,58 @@ def system(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the GAN of one method and count its modes. The method "real" only counts the modes of the data.
+    """Train the GAN of one arm and count its modes. The arm "real" only counts the modes of the data.
 
-    Returns {name: value}. Writes SHOWN samples to samples.npy in `folder`, except for "real".
-
-    arm      the method, a key of ARMS
-    seed     the seed of the run
-    quick    True: only a few steps, and the classifier of `_nearest_mean`, as a test of the code
-    folder   the folder for the files of the run
-    tell     tell(fraction) moves the progress bar
+    Returns {figure: value}: the figures of `judged`, and the steps and minutes of the training. They come
+    from 25,600 samples, with `quick` from 400. Writes SHOWN = 14 samples to samples.npy in `folder`, except
+    for "real". With `quick` the classifier is that of `_nearest_mean`, otherwise numgan's judge of MNIST. arm
+    is a key of ARMS, seed that of training and samples; tell(fraction) moves the progress bar.
     """
     digits = load("mnist")
     data = triples(digits)
     classify = _nearest_mean(digits) if quick else _judge()
-    count = SAMPLES // 64 if quick else SAMPLES
+    count = SAMPLES // 64 if quick else SAMPLES  # 400 with --quick: 20 in each part
     if arm == "real":
         rows = stream(seed, "real").integers(0, TRIPLES, count)
         return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], classify, count)
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()
-    save_array(folder / "samples.npy", to_bytes(sampler(SHOWN, derive(seed, "shown"))[0], gan.pixels))
-    found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], classify, count)
+    shown, _ = sampler(SHOWN, derive(seed, "shown"))  # (samples, labels)
+    save_array(folder / "samples.npy", to_bytes(shown, gan.pixels))
+
+    def drawn(n, part):
+        x, _ = sampler(n, derive(seed, "judged", part))
+        return x
+
+    found = judged(drawn, classify, count)
     return found | trained(run)
 
 
 def judged(draw, classify, count):
-    """Count the modes of pictures of three digits: {"modes": number, "kl": KL, "confidence": mean}.
+    """Count the modes of pictures: {"modes": captured modes, "kl": KL, "confidence": mean confidence}.
 
     draw       draw(n, part) returns n pictures in -1..1; it is called with part = 0, 1, ..., PARTS - 1
     classify   classify(images (n, 28, 28, 1) uint8) -> (n, 10), the probabilities of the digits in one colour
-    count      the number of pictures, in PARTS equal parts
+    count      the number of pictures, in PARTS = 20 equal parts
 
-    A mode is one of the 1,000 triples of digits. KL is the divergence of their histogram from the uniform
-    one. "confidence" is the mean of the highest probability.
+    The KL is that of the histogram of the 1,000 modes from the uniform distribution. The confidence is the
+    largest of the ten probabilities.
     """
     labels, confidence = [], []
     for part in range(PARTS):
         images = to_bytes(draw(count // PARTS, part), (-1.0, 1.0))
         p = np.stack([classify(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
-        labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))
+        labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))  # 100 a + 10 b + c
         confidence.append(p.max(axis=2).mean())
     found = label_coverage(np.concatenate(labels), CLASSES)
     return {"modes": found.captured, "kl": found.kl, "confidence": float(np.mean(confidence))}
 
 
 def _judge():
-    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), the probabilities of the digits.
+    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), by numgan's judge of MNIST.
 
-    It uses numgan's judge of MNIST, a classifier that all studies share. The judge is trained if the cache
-    has none.
+    p are the probabilities of the digits. All studies share this judge. It is trained if the cache has none.
     """
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
@@ -218,6 +227,7 @@ def _nearest_mean(digits):
 
     def p(images):
         rows = images.reshape(len(images), -1).astype(np.float32)
+        # |row - mean|^2 without |row|^2, which is the same for all means
         distance = -2 * rows @ means.T + np.square(means).sum(axis=1)
         return np.eye(10, dtype=np.float32)[distance.argmin(axis=1)]
 
@@ -225,9 +235,9 @@ def _nearest_mean(digits):
 
 
 def draw(results, out):
-    """Draw samples of seed 0, one row for each method except "real". Returns {file name: picture}.
+    """Draw samples of seed 0, one row for each arm except the data. Returns {"samples.png": image}.
 
-    results is {method: [result of each seed]}. The samples are read from the study's folder `out`.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
     """
     arms = [arm for arm in results if arm != "real"]
     samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])

@@ -38,8 +38,8 @@ LOSSES = {
 }
 ARMS = {f"{name}-{short}": f"{name}, {words}" for name in PRESETS for short, (words, _) in LOSSES.items()}
 
-WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
-BATCHES, HELD = 32, 1000
+WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)  # steps of the first training; values of k
+BATCHES, HELD = 32, 1000  # batches of latents; the largest number of held-out samples
 QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES = 10, (0, 1, 3, 10), 4
 
 COLUMNS = (
@@ -51,9 +51,10 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """Make the system whose D is trained, for the data set `name`, "ring" or "digits".
+    """The System whose D is trained, on the data set `name` ("digits" or "ring").
 
-    loss is an adversarial loss; None means WGAN-GP. Networks and optimisers are the same for every loss.
+    loss is an adversarial loss; None means WGAN-GP. Networks and optimisers are the same for every loss:
+    those of the preset of gan for these data.
     """
     gan = systems.build("gan", PRESETS[name])
     if loss:
@@ -62,20 +63,20 @@ def game(name, loss):
     return replace(critic, networks=gan.networks, optimizers=gan.optimizers)
 
 
-def gradients(system, params, batch, seed, number):
-    """The gradients of G's loss with respect to G's weights theta: (number, size of theta) float64.
+def gradients(system, params, batch, seed, batches):
+    """The gradients (batches, size of theta) of G's loss with respect to G's weights theta, as float64.
 
     There is one gradient for each batch of latents.
 
-    system   the System
-    params   the Parameters {"G", "D"}
-    batch    a batch of real samples, the same for all gradients
-    seed     the seed of the latents
-    number   the number of batches of latents
+    system    the game whose loss of G is used
+    params    the parameters {"G": Parameters, "D": Parameters}
+    batch     a Batch of real samples, the same for all gradients
+    seed      the seed of the latents
+    batches   the number of batches of latents
     """
-    one = system.objectives()["G"]
+    objective = system.objectives()["G"]
     return np.stack(
-        [one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]
+        [objective(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(batches)]
     ).astype(np.float64)
 
 
@@ -85,7 +86,8 @@ def accuracy(real, fake):
     real are the outputs for real samples, fake those for fakes. An output from the threshold upwards means
     "real". The accuracy is the mean of two accuracies: that on real samples and that on fakes.
     """
-    cuts = np.concatenate([real, fake, [np.inf]])
+    cuts = np.concatenate([real, fake, [np.inf]])  # all thresholds that can be the best
+    # for each threshold: the share of real outputs not below it, plus the share of fake outputs below it
     sum_of_both = (
         1
         - np.searchsorted(np.sort(real), cuts) / len(real)
@@ -94,53 +96,52 @@ def accuracy(real, fake):
     return float(sum_of_both.max() / 2)
 
 
-def look(system, params, batch, held, seed, number=BATCHES):
-    """Measure G's gradient and the accuracy of D: {"norm", "spread", "noise", "accuracy"}.
+def look(system, params, batch, held, seed, batches=BATCHES):
+    """Measure {"norm", "spread", "noise", "accuracy"}: three figures of G's gradient, and the accuracy of D.
 
-    norm       the mean norm of the gradients for `number` batches of latents
+    norm       the mean norm of the gradients for `batches` batches of latents, by default 32
     spread     the root mean square distance of these gradients from their mean
     noise      spread / norm of the mean gradient
     accuracy   of D, at the best threshold, on `held` (held-out real samples) and as many fakes
 
-    system, params {"G", "D"}, batch (real samples) and seed (of the latents) are those of `gradients`.
+    system is the game, params are {"G": Parameters, "D": Parameters}, batch is a Batch of real samples, and
+    seed that of the latents and the fakes.
     """
-    g = gradients(system, params, batch, seed, number)
+    g = gradients(system, params, batch, seed, batches)
     mean = g.mean(axis=0)
-    spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
-    fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
-    real, fake = (system.networks["D"].forward(params["D"], x)[0].ravel() for x in (held, fake))
+    spread = np.sqrt(np.square(g - mean).sum(axis=1).mean())  # sqrt(mean |g - mean g|^2)
+    fakes = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
+    real, _ = system.networks["D"].forward(params["D"], held)  # outputs of D (N, 1)
+    fake, _ = system.networks["D"].forward(params["D"], fakes)
     return {
         "norm": np.linalg.norm(g, axis=1).mean(),
         "spread": spread,
-        "noise": spread / toward,
-        "accuracy": accuracy(real, fake),
+        "noise": spread / np.linalg.norm(mean),
+        "accuracy": accuracy(real.ravel(), fake.ravel()),
     }
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train G for WARM steps, then a new D against this constant G, and measure after k steps of D.
+    """Train G for 200 steps, then a new D against this constant G, and measure after k steps of D.
 
-    k takes the values LOOKS. In every case, G is trained in the non-saturating GAN. D is trained with the
-    loss of the method. Returns {"NAME K": value} for the numbers NAME of `look`, and "looks", the list of all
-    k.
-
-    arm     data set and loss, a key of ARMS
-    seed    the seed of the trainings
-    quick   True: fewer steps, values of k and batches, as a test of the code
-    tell    tell(fraction) moves the progress bar
-
+    k is 0, 1, 3, 10, ... up to 3,000 (LOOKS). In every arm, G is trained in the non-saturating GAN. D is
+    trained with the loss of the arm. Returns {"FIGURE K": value} for the figures of `look`, such as "norm
+    10", and "looks", the list of all k. With `quick` there are fewer steps, values of k and batches. arm is a
+    key of ARMS, such as "digits-minimax", seed that of both trainings; tell(fraction) moves the progress bar;
     `folder` is not used.
     """
     name, short = arm.split("-", 1)
-    system, dataset = game(name, LOSSES[short][1]), data.load(name)
-    warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
+    _, loss = LOSSES[short]
+    system, dataset = game(name, loss), data.load(name)
+    warm, looks, batches = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
     gan = systems.build("gan", PRESETS[name])
     state, feed = State.start(gan, seed), dataset.feed(gan.batch_size, seed)
     for _ in range(warm):
         advance(gan, state, feed, seed)
     params = {"G": state.params["G"], "D": system.init(derive(seed, "fresh"))["D"]}
     optimizer, feed = system.optimizers["D"], dataset.feed(system.batch_size, derive(seed, "fresh"))
-    moments, found, k = optimizer.start(params["D"].vector), {}, 0
+    moments, found = optimizer.start(params["D"].vector), {}
+    k = 0  # steps that the new D has made
     test = data.load(name, "test")
     held = test.rows(np.arange(min(HELD, len(test))))["x"]
     for stop in looks:
@@ -149,11 +150,9 @@ def trial(arm, seed, quick, folder, tell):
             result = system.objectives()["D"](params, batch, derive(seed, "D alone", k))
             optimizer.update(params["D"].vector, result.gradients["D"].vector, moments)
             k += 1
-        batch = Batch(feed.batch(k))
-        found |= {
-            f"{figure} {k}": value
-            for figure, value in look(system, params, batch, held, seed, number).items()
-        }
+        following = Batch(feed.batch(k))  # the batch of the next step
+        figures = look(system, params, following, held, seed, batches)
+        found |= {f"{figure} {k}": value for figure, value in figures.items()}
         tell(k / looks[-1])
     return found | {"looks": list(looks)}
 
@@ -161,8 +160,8 @@ def trial(arm, seed, quick, folder, tell):
 def draw(results, out):
     """Draw the norm and noise of G's gradient and the accuracy of D over k, the number of steps of D.
 
-    There is one row for each data set. results is {key of ARMS: [result of each seed]}; `out` is not used.
-    Returns {file name: picture}.
+    There is one row for each data set, and one curve for each loss. results is {arm: [result of each seed]}.
+    Returns {"gradients.png": image}. `out`, the study's folder, is not used.
     """
     figures = {
         "norm": "norm of G's gradient",
@@ -175,7 +174,7 @@ def draw(results, out):
         for short, (words, _) in LOSSES.items():
             found = results.get(f"{name}-{short}")
             if found:
-                looks = found[0]["looks"]
+                looks = found[0]["looks"]  # the same for all seeds
                 for figure, label in figures.items():
                     panels[label][words] = (
                         looks,

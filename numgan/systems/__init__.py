@@ -52,14 +52,16 @@ SYSTEMS = {
     "classifier": classifier,
 }
 WIDTHS = Real(0.0001, 1000)
-NARROW = 0.05  # the width of networks whose shapes alone are asked for
+NARROW = 0.05  # a width of systems that are made only for their shapes and defaults, and not trained
 
 
 def presets(name):
-    """The presets of the system `name`: {preset's name: function}. function(width) makes the system.
+    """{preset's name: function} of the system `name`, such as "gan"; function(width) makes the system.
 
-    A preset is a choice of all sizes and rates. A function may also have the arguments shape and classes, see
-    `build`. Raises ValueError for an unknown `name`.
+    Some functions also have the arguments `shape`, the shape of one sample, and `classes`, the number of
+    classes.
+
+    Raises ValueError for an unknown `name`.
     """
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
@@ -67,26 +69,32 @@ def presets(name):
 
 
 def description(described):
-    """The first line of the docstring of `described`, which is a module or the function of a preset.
+    """The first line of the docstring of `described`, a module or the function of a preset, as a text.
 
     Under `python -OO` there are no docstrings; then the line is read from the source file. If there is no
-    source file, as in a frozen program, the result is the name of the module or function.
+    source file, as in a frozen program, the result is the name of the module or function, without the names
+    of packages.
     """
     text = described.__doc__
     if text is None:
         try:
             tree = ast.parse(inspect.getsource(described))
         except OSError:  # a frozen program without sources
-            return described.__name__.rpartition(".")[2]
+            *_, name = described.__name__.split(".")
+            return name
+        # the source of a function is parsed as a module with one statement, the definition of the function
         text = ast.get_docstring(tree if inspect.ismodule(described) else tree.body[0])
-    return text.split("\n")[0]
+    line, *_ = text.split("\n")
+    return line
 
 
 def build(name, preset=None, width=1.0, sample_shape=None, classes=None):
     """Make the system `name` with the sizes and rates of one of its presets. Returns a System.
 
+    name           the system's name, such as "gan"
     preset         the preset's name; None: the system's first preset
-    width          factor of all hidden widths, from 0.0001 to 1000; checks use narrow networks
+    width          factor of the numbers of units and channels of all hidden layers, from 0.0001 to 1000;
+                   checks use narrow networks
     sample_shape   the shape of one sample, (height, width, channels) or (numbers in a row,). The networks
                    get as many levels and inputs as it needs. None: that of the preset
     classes        the number of classes, for a preset with labels; None: that of the preset
@@ -96,7 +104,8 @@ def build(name, preset=None, width=1.0, sample_shape=None, classes=None):
     """
     WIDTHS.expect(width, "build: width")
     known = presets(name)
-    preset = preset or next(iter(known))
+    first = next(iter(known))
+    preset = preset or first
     if preset not in known:
         raise ValueError(f"preset of {name}: expected one of {', '.join(known)}, got {preset!r}")
     make, asked = known[preset], {}
@@ -113,37 +122,35 @@ def build(name, preset=None, width=1.0, sample_shape=None, classes=None):
 
 
 def adapts_to(name, preset):
-    """What the networks of a preset can adapt to: a set with "shape", "classes", both or none.
+    """The set of the data's properties that the networks of a preset follow: "shape", "classes", or both.
 
-    name     the name of the system
-    preset   the name of the preset
-
-    A preset with the sizes of a paper adapts to nothing: its function has only the argument `width`.
+    name is the name of the system, preset that of its preset. The set is empty for a preset with the sizes of
+    a paper: its function has only the argument `width`.
     """
     return inspect.signature(presets(name)[preset]).parameters.keys() & {"shape", "classes"}
 
 
 def follows_data(name, preset):
-    """Whether the networks of a preset take the shape of the data, even if the user names the preset.
+    """Whether a preset takes the shape of the data, also if the user names the preset: True or False.
 
-    name     the name of the system
-    preset   the name of the preset
-
-    True for the presets for a folder of pictures, and for those for rows of numbers. Any other preset has the
-    shape of its own data set: pictures are cropped and resized to it.
+    It is True if the networks of the preset adapt to the shape, and the preset is made for a folder of
+    pictures or for rows of numbers. Another preset has the shape of its own data set: pictures are cropped
+    and resized to it. name is the name of the system, preset that of its preset.
     """
     own = build(name, preset, NARROW)
     return "shape" in adapts_to(name, preset) and (own.data == FOLDER or len(own.sample_shape) == 1)
 
 
 def _fitting_shape(where, own, adapts, shape):
-    """Check that a preset can take samples of the shape `shape`, and return the shape as a tuple of int.
+    """Check that a preset can take samples of another shape than its own. Returns the shape as a tuple.
 
     where    the names of system and preset, for the message
     own      the preset's system with its own shape
     adapts   whether the networks of the preset adapt to the shape
+    shape    the shape of one sample
 
-    Raises ValueError if it cannot.
+    Raises ValueError for an entry that is not an integer of at least 1, for another number of axes than the
+    preset has, for a preset of fixed sizes, and for pictures of more than LARGEST pixels a side.
     """
     shape = tuple(shape)
     if not all(is_integer(n, 1) for n in shape):
@@ -159,21 +166,23 @@ def _fitting_shape(where, own, adapts, shape):
             f"resize the pictures to {size}, or choose another preset"
         )
     if len(shape) == 3 and max(shape[:2]) > LARGEST:
+        height, width, _ = shape
         raise ValueError(
-            f"{where}: expected pictures of at most {LARGEST} pixels a side, got {shape[0]} x {shape[1]}; "
-            + advice(shape[:2])
+            f"{where}: expected pictures of at most {LARGEST} pixels a side, got {height} x {width}; "
+            + advice((height, width))
         )
     return shape
 
 
 def _fitting_classes(where, own, adapts, classes):
-    """Check that a preset can have `classes` classes, and return this number as an int.
+    """Check that a preset can have another number of classes than its own. Returns the number, an int.
 
     where    the names of system and preset, for the message
     own      the preset's system with its own number of classes
     adapts   whether the networks of the preset adapt to the number of classes
+    classes  the number of classes
 
-    Raises ValueError if it cannot.
+    Raises ValueError unless `classes` is an integer of at least 0 and the preset adapts.
     """
     if not is_integer(classes):
         raise ValueError(f"{where}: expected classes as an integer of at least 0, got {classes!r}")
@@ -184,17 +193,17 @@ def _fitting_classes(where, own, adapts, classes):
 
 
 def preset_for(name, sample_shape, labelled=True):
-    """Choose the preset of a system for data with samples of a certain shape. Returns the preset's name.
+    """The name of the preset of the system `name` for data with samples of shape `sample_shape`.
 
-    name           the name of the system
-    sample_shape   the shape of one sample
-    labelled       whether the data have labels; without them, presets that need labels are avoided if
-                   possible
+    labelled   whether the data have labels. If they have none, only presets without classes are considered;
+               if the system has no such preset, all its presets are
 
-    It is the first preset that was made for a data set of this shape, such as mnist for (28, 28, 1). If there
-    is none, it is the preset for a folder of pictures, and otherwise the first one whose networks adapt to
-    this shape. A preset with the sizes of a paper is not chosen. Raises ValueError if there is no such
-    preset, or no such system.
+    The result is the first preset that has a data set of its own with samples of this shape, such as mnist
+    for (28, 28, 1). If there is none, it is the preset for a folder of pictures, and otherwise the first
+    preset whose networks adapt to this shape.
+
+    Raises ValueError if there is no such preset, if its networks cannot have this shape, or if there is no
+    system `name`.
     """
     shape = tuple(sample_shape)
     own = {preset: make(NARROW) for preset, make in presets(name).items()}
@@ -213,7 +222,8 @@ def preset_for(name, sample_shape, labelled=True):
             f"{name}: no preset takes samples of shape {shape}; there are {listing}. Take other data, or "
             "another system"
         )
-    best = next((preset for preset in adapting if own[preset].data == FOLDER), adapting[0])
+    first, *_ = adapting
+    best = next((preset for preset in adapting if own[preset].data == FOLDER), first)
     try:
         build(name, best, NARROW, shape)
     except ValueError as error:

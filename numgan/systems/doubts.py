@@ -22,16 +22,16 @@ from ..layers.shaping import Move
 from ..layers.virtual import Referenced
 
 ENOUGH = 2.0  # sigmoid(2) = 0.88; a logit that cannot exceed 2 in size cannot say that D is sure
-FAR = 1e6  # so far from 0 the output of an unbounded network is far beyond ENOUGH
-ROWS = 4
+FAR = 1e6  # at inputs of this size the output of an unbounded network is far beyond ENOUGH
+ROWS = 4  # the number of samples, or of packs of samples, in a test batch
 
 
 class Doubt(NamedTuple):
-    """One doubt about a system: a design with right gradients that trains badly.
+    """One doubt about a system.
 
-    about    "output": a discriminator with a bounded output; "samples": a layer that mixes samples
-    says     the fault in words, with network and layer
-    advice   what to do, a sentence
+    about     "output": a bounded output of a discriminator; "samples": a layer that mixes samples
+    says      the fault in words, with the names of the network and the layer
+    advice    advice to the user, a sentence
     """
 
     about: str
@@ -44,15 +44,14 @@ class Doubt(NamedTuple):
 
 @may_underflow
 def doubts(system, batch_size=None):
-    """The list of Doubts about a system: designs with right gradients that train badly. [] if there are none.
+    """A list of Doubts about the system, each of them once; [] if there is none.
 
+    system       a System. Of a Staged, which is a run in stages, the systems of all stages are examined
     batch_size   the number of rows in a batch; None: the system's
-
-    If the system is a Staged, all its stages are examined.
     """
     found = []
     for _, now in system.stages:
-        if now is not system:
+        if now is not system:  # the system of a stage
             found += doubts(now, batch_size)
             continue
         found += [doubt for name in now.judges if (doubt := bounded(now, name))]
@@ -64,19 +63,20 @@ def doubts(system, batch_size=None):
 
 
 def bounded(system, name):
-    """A Doubt if the network `name` of the system bounds its output and the loss takes logits, or None.
+    """A Doubt if system.networks[name] bounds its output, and the loss takes logits; otherwise None.
 
-    An output with one bound only, as that of a ReLU, is a fault if the loss compares outputs with 0. The last
-    activation is examined first. If it is unknown, the network itself runs with weights and inputs of size
-    FAR: the output of an unbounded network is then far beyond ENOUGH.
+    If the last layer has no parameters, the range of its output is computed for inputs from -FAR to FAR. If
+    the range is unknown, the whole network runs with weights and inputs of size FAR = 1e6. The output is
+    bounded if its range does not contain -ENOUGH..ENOUGH, where ENOUGH = 2. An output with one bound only,
+    such as that of a ReLU, gives a Doubt only if the loss compares outputs with 0.
     """
     if not system.takes_logits:
         return None
     net = system.networks[name]
     last = last_layer(net)
-    if isinstance(last, Bilinear):
+    if isinstance(last, Bilinear):  # a dense or convolutional layer: its output has no bounds
         return None
-    if last is not None and last.parameter_shapes():
+    if last is not None and last.parameter_shapes():  # _range_of runs layers without parameters only
         last = None
     low, high = _range_of(last) or _range_of_all(system, name) or (-np.inf, np.inf)
     loss = getattr(system, "loss", None)
@@ -102,14 +102,14 @@ def bounded(system, name):
 
 
 def last_layer(net):
-    """The layer that computes the last values of the network `net`; None if its structure is not known here.
+    """The layer that computes the output of the network `net`; None if it is unknown.
 
-    Layers that only move numbers, and dropout and noise, are skipped.
+    It is known for a single layer, and for Sequential, Condition, Given and Referenced at any depth. Layers
+    that only move numbers, such as Reshape, and dropout and noise are left out.
     """
     while net is not None:
         if isinstance(net, Sequential):
-            rest = [layer for layer in net if not isinstance(layer, (Move, Pick, Dropout, Noise))]
-            net = rest[-1] if rest else None
+            *_, net = [None, *(layer for layer in net if not isinstance(layer, (Move, Pick, Dropout, Noise)))]
         elif isinstance(net, (Condition, Referenced)):
             (net,) = net.children.values()
         elif isinstance(net, Given):
@@ -121,26 +121,28 @@ def last_layer(net):
 def _range_of(layer):
     """(lowest, highest) output of a layer without parameters for inputs from -FAR to FAR; None if unknown.
 
-    It is None for layer=None, or if the layer raises an error for these inputs.
+    It is unknown if the layer is None, raises an error, or returns numbers that are not finite.
     """
     if layer is None:
         return None
+    # the column of inputs: -FAR to -0.001, 0, 0.001 to FAR
     x = np.concatenate([-np.geomspace(FAR, 1e-3, 200), [0.0], np.geomspace(1e-3, FAR, 200)])[:, None]
     try:
         with np.errstate(all="ignore"):
-            y = np.asarray(layer.forward({}, x)[0])
+            y, _ = layer.forward({}, x)
+        y = np.asarray(y)
     except Exception:  # a layer of one's own may need another input; then nothing is known of it
         return None
     return (float(y.min()), float(y.max())) if np.isfinite(y).all() else None
 
 
 def _range_of_all(system, name):
-    """(-m, m), where m is the largest output of a network with weights and inputs of size FAR, or None.
+    """(-m, m), m: the largest |output| of a network with random weights and inputs of size FAR, or None.
 
-    system, name   the System, and the name of the network
-
-    It is None if the outputs are not finite, or if no input for the network can be made. Entries that are not
-    trained, such as u and v of Spectral, keep their values.
+    The network is system.networks[name]. Its input is the tuple of all columns of a random batch of
+    ROWS = 4 packs, or one column: the first of them that the network takes. Entries that are not trained,
+    such as u and v of Spectral, keep their values. None: the network takes none of them, or an output is not
+    finite.
     """
     net, rng = system.networks[name], stream(0, "doubts")
     try:
@@ -156,7 +158,8 @@ def _range_of_all(system, name):
     for x in (tuple(columns), *columns):
         try:
             with np.errstate(all="ignore"):
-                y = np.abs(net.forward(p, x)[0])
+                y, _ = net.forward(p, x)
+            y = np.abs(y)
         except Exception:  # the network takes another input
             continue
         return (-float(y.max()), float(y.max())) if np.isfinite(y).all() else None
@@ -166,20 +169,22 @@ def _range_of_all(system, name):
 
 
 def mixing(net):
-    """The list of layers in `net`, at any depth, whose output for a sample depends on the other samples."""
-    return [net] * net.mixes_samples + [found for child in net.children.values() for found in mixing(child)]
+    """A list of the layers in `net`, at any depth, whose output for a sample depends on the other samples."""
+    own = [net] if net.mixes_samples else []
+    return own + [found for child in net.children.values() for found in mixing(child)]
 
 
 def mixed(system, batch_size):
-    """The list of Doubts about layers that mix the samples of a batch where each sample must be alone.
+    """A list of Doubts about layers that mix samples although a number of one sample is meant.
 
-    system       the System
-    batch_size   the number of rows in a batch
+    The cases are: a layer of a discriminator whose gradient at each sample is penalised; a layer of a trained
+    network whose batch has one sample; a layer other than BatchNorm in a network that draws samples; any
+    layer of a classifier. system is a System, batch_size the number of rows in a batch.
     """
     found, which = [], {name: mixing(net) for name, net in system.networks.items()}
     apart = "Take a layer that keeps samples apart, such as LayerNorm, or "
 
-    def doubt(says, advice):
+    def doubt(says, advice):  # it uses the variables name and layer of the loop below
         found.append(
             Doubt("samples", f"{name} has {layer!r}, which mixes the samples of a batch, {says}", advice)
         )
@@ -190,20 +195,20 @@ def mixed(system, batch_size):
         judge = name in system.judges
         unpacked = [one for one in layers if not isinstance(one, Pack)]  # a pack is the sample that D judges
         if judge and system.penalises_samples and unpacked:
-            layer = unpacked[0]
+            layer, *_ = unpacked
             doubt(
                 f"and {type(system).__name__} has a penalty on the gradient of {name} at each sample, which "
                 "is then not defined: the output for one sample depends on the others",
                 f"{apart}leave the penalty out.",
             )
-        layer = layers[0]
+        layer, *_ = layers
         if name in system.optimizers and (batch_size // system.packed if judge else batch_size) == 1:
             doubt("and a batch has only one: it is compared with itself", "Take a larger batch size.")
         unmeasured = [one for one in layers if not isinstance(one, BatchNorm)]
         if name in system.drawers and unmeasured:
-            layer = unmeasured[0]
+            layer, *_ = unmeasured
             doubt("so a sample depends on the samples that are drawn with it", f"{apart}leave it out.")
-        if hasattr(system, "probabilities"):
+        if hasattr(system, "probabilities"):  # the system is a classifier
             doubt(
                 "so its answer for one picture depends on the pictures that are classified with it",
                 f"{apart}give measured statistics to `probabilities`.",

@@ -7,12 +7,12 @@ from .system import System
 
 
 def expect_roles(system):
-    """Check that a system is complete. Raises ValueError for a missing network, optimiser or objective.
+    """Check that `system` is complete. Raises ValueError for a missing network, optimiser or objective.
 
-    Each name in `optimizers`, `drawers`, `judges` and `trains` must be that of a network. `trains` must have
-    every objective, and each network in it must have an optimiser. If the system is a Staged, all stages are
-    checked. Raises TypeError unless `system` is a System, its networks are layers and its optimisers
-    Optimizers.
+    Each name in system.optimizers, drawers, judges and trains must be that of a network. system.trains must
+    have every objective, and each network in it must have an optimiser. Of a Staged, which is a run in
+    stages, the systems of all stages are checked. Raises TypeError unless `system` is a System, its networks
+    are layers and its optimisers Optimizers. Nothing is returned.
     """
     expect_type("system", system, System, "a System, as numgan.build makes it")
     for _, now in system.stages:

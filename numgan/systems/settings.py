@@ -10,9 +10,9 @@ COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 
 
 def numbers(record):
-    """{field: value} of those fields of the dataclass `record` that are settings.
+    """{field: value} of the fields of the dataclass `record` that are settings.
 
-    A setting is a field whose value is a number, a bool or a schedule. Returns {} if `record` is no
+    A setting is a field whose value is a number, a bool or a schedule. The result is {} if `record` is no
     dataclass.
     """
     if not is_dataclass(record):  # a user's own remedy may be a class without fields
@@ -26,24 +26,24 @@ def numbers(record):
 def with_numbers(record, values):
     """A copy of the dataclass `record` with new values of its numbers, bools and schedules.
 
-    values is {field: new value}. Names that `numbers(record)` does not have are ignored. If no name is left,
-    `record` itself is returned.
+    values is {field: new value}. A name that is no setting of `record` (see `numbers`) is ignored. If no name
+    is left, `record` itself is returned.
     """
     own = {name: values[name] for name in numbers(record).keys() & values}
     return replace(record, **own) if own else record
 
 
 def fitting(name, old, value):
-    """Check `value`, the new value of the setting `name`, and return it with the right type.
+    """Check `value`, the new value of the setting `name`. Returns the value, converted as below.
 
-    The old value `old` decides what the new one must be:
+    The type of the old value `old` decides which values are allowed:
 
-    bool                a bool
-    int                 an integer from 0 to 1,000,000
-    float or schedule   a number from 0 to 1e38; it is converted to a float
+    bool                 a bool
+    int                  an integer from 0 to 1,000,000
+    float or schedule    a number from 0 to 1e38; it is converted to a float
 
     Raises ValueError for any other value.
     """
     kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
     kind.expect(value, name)
-    return value if isinstance(old, int) else float(value)
+    return value if isinstance(old, int) else float(value)  # a bool is an int too

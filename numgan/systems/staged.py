@@ -16,17 +16,17 @@ from .system import System
 class Staged(System):
     """A system of several stages: systems that are trained one after the other in one run.
 
-    parts    ((steps, system), ...), the stages in order and the number of steps of each
+    parts    ((steps, system), ...), the number of steps and the system of each stage, in order
 
     `Staged.of((500, first), (2000, second))` makes a Staged. Each stage has its own networks, optimisers and
-    memory. A network that the previous stage has too keeps its values (`System.inherit`). Optimisers and
-    memory start anew in each stage.
+    memory. A network that the previous stage has too keeps its parameters, if path and shape are equal
+    (`System.inherit`). Optimisers and memory start anew in each stage.
 
     Most properties of a Staged are those of its last stage: the fields, the objectives, `drawers`, `judges`,
     `made_from`, `target` and `purpose`. These three differ:
 
     steps      the sum of the steps of all stages
-    packed     the least common multiple of that of all stages
+    packed     the least common multiple of `packed` of all stages
     init       makes the parameters of the first stage
     """
 
@@ -34,7 +34,7 @@ class Staged(System):
 
     @classmethod
     def of(cls, *parts):
-        """Make a Staged, a run in several stages, from pairs (number of steps, System), in their order.
+        """A Staged with the stages `parts`: pairs (number of steps, System).
 
         Raises TypeError for anything but such pairs. Raises ValueError if there is no pair, if a stage has
         less than one step, or if the stages differ in sample_shape, pixels or classes.
@@ -48,10 +48,10 @@ class Staged(System):
             raise ValueError(
                 f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}"
             )
-        last = parts[-1][1]
+        *_, (_, last) = parts
         for name in ("sample_shape", "pixels", "classes"):
             found = [getattr(system, name) for _, system in parts]
-            if any(value != found[0] for value in found):
+            if any(value != getattr(last, name) for value in found):
                 raise ValueError(
                     f"Staged: expected one {name} for all stages, which see the same data, got {found}"
                 )
@@ -60,16 +60,19 @@ class Staged(System):
 
     @property
     def last(self):
-        """The System of the last stage of this run."""
-        return self.parts[-1][1]
+        """The system of the last stage."""
+        *_, (_, system) = self.parts
+        return system
 
     @property
     def stages(self):
+        """((first step, system), ...): a pair for each stage; the first step is one of the whole run."""
         firsts = accumulate((steps for steps, _ in self.parts), initial=0)
         return tuple((first, system) for first, (_, system) in zip(firsts, self.parts))
 
     def at(self, step):
-        first, system = max((stage for stage in self.stages if stage[0] <= step), key=lambda stage: stage[0])
+        """The system of the stage that has the step `step` of the run, as `System.at` makes it."""
+        *_, (first, system) = [(first, system) for first, system in self.stages if first <= step]
         return system.at(step - first)
 
     def example(self, n, rng):
@@ -102,8 +105,9 @@ class Staged(System):
 def planned(system, steps):
     """A copy of the system for a run of `steps` steps, which may be another number than system.steps.
 
-    If a learning rate is a schedule over all steps of the system, it becomes a schedule over all steps of the
-    run. A Staged is returned unchanged: each stage has its own number of steps.
+    If a schedule of an optimiser has system.steps steps, the copy has this schedule with `steps` steps. The
+    system itself is returned if the two numbers are equal, or if it is a Staged: its stages have their own
+    numbers of steps.
     """
     if isinstance(system, Staged) or steps == system.steps:
         return system

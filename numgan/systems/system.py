@@ -22,7 +22,7 @@ from .settings import fitting, numbers, with_numbers
 
 
 class Batch(dict):
-    """The data that an objective gets: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
+    """The data of one objective, Batch(columns, number): {column: array (N, ...)}, such as batch["x"].
 
     number   the number of fakes that the objective draws; None: as many as there are rows, N
     fakes    the same number as an integer, so N if `number` is None
@@ -46,7 +46,7 @@ class Batch(dict):
 
 @dataclass(frozen=True)
 class Fakes:
-    """Generated samples, with what the generator's backward pass needs.
+    """Generated samples, with the cache that the generator's backward pass needs.
 
     x        the samples (M, ...)
     cache    the cache of the generator's forward pass
@@ -60,7 +60,7 @@ class Fakes:
 
 @dataclass(frozen=True)
 class Result:
-    """What an objective returns: a loss, its gradients, and numbers for the curves.
+    """The result of an objective.
 
     loss        a number
     gradients   {network: gradient of the loss}, one for each network that the objective trains
@@ -77,15 +77,12 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """Check the Result of an objective. Returns a copy with Python numbers and with gradients as Parameters.
+    """Check `result`, a Result. Returns a copy with Python numbers, and with gradients as Parameters.
 
-    result    the Result: loss, gradients, metrics and memory
-    params    {network: Parameters}
-    trained   the names of the networks that the objective trains
-    where     the beginning of the message
-
-    Raises TypeError for a field of the wrong type, or a gradient of another layout or dtype than the
-    parameters. Raises ValueError if the gradients are not those of `trained`.
+    params are {network: Parameters}, `trained` are the names of the networks that the objective trains. Each
+    message begins with the text `where`. Raises TypeError for a field of the wrong type, or a gradient of
+    another layout or dtype than the parameters. Raises ValueError if the gradients are not those of
+    `trained`, or for a metric's name that is no text of at most 1000 characters.
     """
     expect_type(where, result, Result, "a Result(loss, gradients, metrics)")
     expect_type(where, result.gradients, dict, "gradients as a dict {name: ...}")
@@ -108,6 +105,10 @@ def checked(result, params, trained, where):
 
 
 def _number(value, where):
+    """Convert `value`, a number or an array of one entry, to a Python float. where: the message's beginning.
+
+    Raises TypeError for any other value.
+    """
     if np.size(value) != 1 or np.asarray(value).dtype.kind not in "fiub":
         raise TypeError(
             f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its "
@@ -117,6 +118,11 @@ def _number(value, where):
 
 
 def _gradient(gradient, p, where):
+    """Check that `gradient` has the layout and the dtype of the Parameters p. Returns it as Parameters.
+
+    A dict {path: array} of a network that is a single layer is converted. where: the message's beginning.
+    Raises TypeError for another layout, dtype or type.
+    """
     if (
         not isinstance(gradient, Parameters)
         and isinstance(gradient, dict)
@@ -142,9 +148,10 @@ def _gradient(gradient, p, where):
 
 
 def remember(memory, new):
-    """Copy the arrays of the dict `new` into the arrays of the dict `memory` with the same names, in place.
+    """Copy the arrays `new`, {name: array}, into those of the same name in the dict `memory`, in place.
 
-    new=None: copy nothing. Raises ValueError for a name, shape or dtype that `memory` does not have.
+    Nothing is copied if new is None. Raises ValueError for a name that `memory` does not have, or an array of
+    another shape or dtype than in `memory`.
     """
     for name, array in (new or {}).items():
         kind = str(getattr(array, "dtype", type(array).__name__))
@@ -161,9 +168,10 @@ def remember(memory, new):
 @may_underflow
 @dataclass(frozen=True)
 class Latent:
-    """The distribution from which the noise z (N, size) is drawn, entry by entry.
+    """The latent prior: the distribution of each entry of the noise z (N, size).
 
-    kind "normal": N(0, scale^2); "uniform": U(-scale, scale). Raises ValueError for another kind or size < 1.
+    size is the number of entries of z for one sample. kind "normal": N(0, scale^2); "uniform": U(-scale,
+    scale). Raises ValueError for another kind or size < 1.
     """
 
     size: int
@@ -177,10 +185,10 @@ class Latent:
             )
 
     def draw(self, rng, n, dtype=np.float32):
-        """Draw the noise z (n, size) for n samples from the numpy Generator `rng`.
+        """Draw the noise z (n, size) for n samples from the numpy Generator `rng`. Returns z.
 
-        z is drawn in float64 and then converted to `dtype`, so float32 and float64 get the same numbers, up
-        to rounding.
+        z is drawn in float64 and then converted to `dtype` (float32 by default). So float32 and float64 get
+        the same numbers, up to rounding.
         """
         z = (
             rng.standard_normal((n, self.size))
@@ -209,9 +217,9 @@ class System:
 
     drawers         names of the networks that draw a sample; (): the system draws no samples
     judges          names of the networks whose output distinguishes real samples from generated ones
-    made_from       names of the batch's columns that a sample is made from, in addition to noise
+    made_from       names of the batch's columns that a sample is made from, besides noise
     target          the name of the column of real data that samples should be like
-    purpose         what a trained system does, in words
+    purpose         the use of a trained system, in words
     packed          the number of samples that D judges together; the batch size must be a multiple of it
     compares_pairs  whether objectives compare each fake with one real sample; a batch then has as many
                     fakes as real samples
@@ -219,10 +227,10 @@ class System:
     looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
                     unrolling (G's step follows updates of D) and consensus optimisation do
     remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
-    metric_labels   {metric: what its curve shows}, for metrics whose name does not say it
+    metric_labels   {metric: label of its curve}, for metrics whose name is not clear enough
     takes_logits    whether the losses take the outputs of `judges` as logits or other numbers without bounds
-    penalises_samples   whether a penalty takes the gradient of a judge at each sample alone, so that no layer
-                    of the judge may mix samples
+    penalises_samples   whether a penalty takes the gradient of a network in `judges` at each sample alone, so
+                    that no layer of this network may mix samples
     """
 
     networks: dict
@@ -256,44 +264,41 @@ class System:
 
     @property
     def takes_logits(self):
+        """Whether the field `loss` takes outputs without bounds; False for a system without such a field."""
         return getattr(getattr(self, "loss", None), "unbounded", False)
 
     @property
     def averaged(self):
-        """A tuple of the names of the networks with a moving average of their weights.
-
-        They are the trained networks that draw samples (`drawers`); none if the decay `average` is 0.
-        """
+        """Names of the networks with a moving average: the trained ones of `drawers`; () if average is 0."""
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
     def trains(self):
-        """The networks that each objective trains: {objective's name: tuple of names of networks}.
+        """{objective's name: names of the networks that it trains}.
 
         By default an objective trains the network that has the objective's name.
         """
         return {name: (name,) for name in self.objectives()}
 
     def init(self, seed=0, dtype=np.float32):
-        """Draw new random parameters from `seed`: {network: Parameters} for all networks.
+        """The first parameters {name: Parameters}, one for each network, drawn from `seed` as `dtype`.
 
-        dtype is the dtype of the parameters.
+        Equal seeds give equal parameters.
         """
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """The objectives of the system: {name: function (params, batch, seed) -> Result}.
+        """{name: objective}, where an objective is a function (params, batch, seed) -> Result.
 
-        A subclass must define this method; here it raises TypeError.
+        A subclass must define this; here it raises TypeError.
         """
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch of n rows for tests and benchmarks: {column: array (n, ...)}.
+        """A random batch {column: array (n, ...)} for tests and benchmarks; rng(column) -> numpy Generator.
 
-        rng   a function: rng(column) -> numpy Generator
-
-        It has the column x, uniform in `pixels`, and the column labels if there are classes.
+        The column x (n, *sample_shape) is uniform in `pixels`. If there are classes, the column labels (n,)
+        has their numbers, equally often, in random order.
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
         return x | (
@@ -305,10 +310,10 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """The inputs of the generator for batch.fakes samples: here noise z (batch.fakes, Z).
+        """The generator's inputs for batch.fakes samples: here noise z (batch.fakes, Z), drawn from `seed`.
 
-        They depend on the seed and the batch only. A subclass may return a tuple of arrays. Raises TypeError
-        for a system without a latent prior.
+        batch is a Batch; z has its dtype. Equal seeds give equal inputs. A subclass may return a tuple of
+        arrays, such as (z, labels). Raises TypeError for a system without a latent prior.
         """
         if self.latent is None:
             raise TypeError(
@@ -318,32 +323,29 @@ class System:
         return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
 
     def asked(self, batch):
-        """The labels (batch.fakes,) of the samples that are drawn for a batch.
+        """The labels (batch.fakes,) of the samples to draw for the Batch `batch`.
 
-        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. They are
-        repeated if there are too few, and cut if there are too many.
+        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. The labels
+        are repeated if they are too few, and cut if they are too many.
         """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """Draw samples from `inputs`: (x, {network: cache}). Here x is the output of the only generator.
+        """(x, {network: cache}): the samples x (N, ...) that are drawn from `inputs`, and the caches.
 
-        params     {network: Parameters}
-        inputs     the inputs of the generator, as from the method `inputs`
-        contexts   {network: Pass}, the contexts of the forward passes
-
-        The generator is the network whose name is in `drawers`.
+        params are {network: Parameters}, contexts {network: Pass}. Here x is the output of the only network
+        in `drawers` for `inputs`. Raises TypeError if there is not just one.
         """
         name = self._drawer()
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """Draw samples for a batch with the parameters params {network: Parameters}. Returns a Fakes object.
+        """The Fakes for a batch: batch.fakes samples, drawn from `seed` with params, {network: Parameters}.
 
-        Their number is batch.fakes, `seed` gives the noise. TypeError: `drawers` does not name one network.
+        Raises TypeError unless the system has exactly one network in `drawers`.
         """
         name = self._drawer()
         inputs = self.inputs(batch, seed)
@@ -362,30 +364,29 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """The names of the objectives that a step computes, in order. Here: all objectives once.
+        """A tuple with the names of the objectives of the step `step`, in order. Here: all objectives once.
 
-        A name may occur twice. The training loop gives each of them a new batch, or one batch to all of them
-        if `shares_fakes`.
+        In a subclass a name may occur more than once. The training loop gives each of them a new batch, or
+        one batch to all of them if `shares_fakes`.
         """
         return tuple(self.objectives())
 
     def at(self, step):
-        """A copy of the system for one step: constants that change with time have their values of this step.
+        """The system at the step `step`: a copy in which schedules have their value of this step.
 
-        Here: self, because there are no such constants.
+        Here: self, because there are no schedules.
         """
         return self
 
     @property
     def stages(self):
-        """((first step, system), ...): a pair for each stage of a run. Here, without stages, ((0, self),)."""
+        """((first step, system), ...): a pair for each stage. Here, without stages, ((0, self),)."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Copy the parameters of the previous stage, `old`, into those of this stage, `params`, in place.
+        """Copy the previous stage's parameters `old` into this stage's, `params`, in place.
 
-        Both are {network: Parameters}. A parameter is copied if its network, name and shape are equal in
-        both.
+        Both are {network: Parameters}. A parameter is copied if network, path and shape are equal in both.
         """
         for name in params.keys() & old.keys():
             common = [
@@ -398,26 +399,27 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """The first values of the arrays that the system keeps from step to step: {name: array}. Here: {}.
+        """{name: array of `dtype`}: first values of the arrays that the system keeps, besides parameters.
 
-        An example is a pool of old fakes. Parameters and moments do not belong to it. Checkpoints contain
-        this memory. Objectives get it by `with_state`. They never write to it: they return new arrays in
-        Result.memory. dtype is the dtype of arrays of floats.
+        An example is a pool of old fakes. Here: {}. Checkpoints contain this memory. Objectives get it by
+        `with_state`. They never write to it: they return new arrays in Result.memory.
         """
         return {}
 
     def with_state(self, moments, memory=None):
         """A copy of the system that contains the optimisers' states and the memory, for its objectives.
 
-        moments are {network: state}, memory is {name: array}. Here: self, which needs neither of them.
+        moments are {network: state of its optimiser}, memory is {name: array}, as `memory` makes it, or None.
+        Here: self, which needs neither of them.
         """
         return self
 
     @property
     def settings(self):
-        """The settings of the system that `setting` can change: {name: value}.
+        """{name: value} of the settings that `setting` can change.
 
-        They are the numbers, bools and schedules among the fields of the subclass and of its remedies.
+        They are the numbers, bools and schedules among the fields of the system and of its remedies. The
+        fields of the class System, such as batch_size, and the field `now` are left out.
         """
         common = {field.name for field in fields(System)} | {"now"}
         values = {}
@@ -426,9 +428,10 @@ class System:
         return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
-        """A copy of the system with new values {name: number or bool} of its settings.
+        """A copy of the system with new values of settings: system.setting(NAME=VALUE, ...).
 
-        A number may replace a schedule. Raises ValueError for an unknown name, or a wrong value (`fitting`).
+        A value is a number or a bool, as the old value is. A number may take the place of a schedule. Raises
+        ValueError for an unknown name or for a value that `fitting` refuses, such as a negative one.
         """
         own = self.settings
         for name in values:
@@ -443,11 +446,11 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """A copy of the system with other optimisers. change(network's name, optimiser) returns a new one."""
+        """A copy of the system in which the optimiser change(network's name, optimiser) replaces each one."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):
-        """A copy of the system with `decay` as the decay of the moving average of weights; 0: no average."""
+        """A copy of the system whose moving average of weights has the decay `decay`; 0: no average."""
         return replace(self, average=decay)
 
     def __repr__(self):

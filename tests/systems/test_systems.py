@@ -435,7 +435,7 @@ def test_pictures_are_moved_while_a_classifier_learns():
 def test_a_description_is_the_first_line_of_the_docstring(monkeypatch):
     """Also where Python has left the docstrings out (-OO)."""
     preset = presets("gan")["digits"]
-    first = {preset: "8x8 pictures: three dense layers in G and in D, Adam."}
+    first = {preset: "8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4)."}
     first |= {module: module.__doc__.split("\n")[0] for module in SYSTEMS.values()}
     assert first[SYSTEMS["gan"]].startswith("Generative adversarial nets") and "\n" in SYSTEMS["gan"].__doc__
     assert {described: description(described) for described in first} == first

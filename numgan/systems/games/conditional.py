@@ -38,7 +38,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayerGAN):
-    """A two-player game with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
+    """A game of two networks with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
 
     D and G use the same fakes in each step.
     """
@@ -47,23 +47,27 @@ class Conditional(TwoPlayerGAN):
 
 
 def _dcgan(latent, width, shape, classes, **settings):
-    """Make a Conditional with DCGAN networks; each layer gets the label.
+    """A Conditional with DCGAN networks. Each layer of G and of D gets the label, as a vector of 10 numbers.
 
-    latent     the prior of z
-    width      factor of the numbers of channels; without it the smallest feature map has 64 for each level,
-               and a further level halves the number: 128 and 64 for two levels
-    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
-    classes    number of classes
-    settings   further fields of the Conditional
+    latent      the Latent, the prior of z
+    width       factor of the numbers of channels; without it the smallest feature map of G has 64 for each
+                level, and a further level halves the number: 128 and 64 for two levels. D has these numbers
+                in reverse order
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes     number of classes
+    settings    further fields of the Conditional, {name: value}
 
-    The convolutions have windows of 4x4.
+    The kernels of the convolutions are 4x4, with stride 2. Batches have 64 samples, both optimisers are
+    Adam(2e-4), the moving average has the decay 0.995. Raises ValueError for another size of a picture.
     """
-    start, levels = levels_of(shape[:2])
+    *size, colours = shape
+    start, levels = levels_of(size)
     channels = channels_of(levels, 64, width)
-    first, last, code = channels[0], channels[-1], 10
-    window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
+    first, last = channels[0], channels[-1]  # of G's smallest and largest feature map
+    code = 10  # the length of the label's vector
+    window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}  # doubles or halves a picture
 
-    def norm(features):
+    def norm(features):  # the initial values of the DCGAN: scales are drawn from N(1, 0.02^2)
         return BatchNorm(features, init=normal(0.02, mean=1.0))
 
     up = [
@@ -75,15 +79,15 @@ def _dcgan(latent, width, shape, classes, **settings):
         ),
         *(
             Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU())
-            for a, b in zip(channels, channels[1:])
+            for a, b in zip(channels, channels[1:])  # a: channels of the input, b: of the output
         ),
-        Sequential(ConvTranspose2d(last + code, shape[2], **window), Tanh()),
+        Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()),
     ]
     down = [
-        Sequential(Conv2d(shape[2] + code, last, **window), LeakyReLU(0.2)),
+        Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)),
         *(
             Sequential(Conv2d(a + code, b, **window, bias=False), norm(b), LeakyReLU(0.2))
-            for a, b in zip(channels[::-1], channels[-2::-1])
+            for a, b in zip(channels[::-1], channels[-2::-1])  # in reverse order
         ),
         Sequential(Flatten(), Dense(prod(start) * (first + code), 1, init=normal(0.02))),
     ]
@@ -100,10 +104,11 @@ def _dcgan(latent, width, shape, classes, **settings):
 
 
 def digits(width=1.0, shape=(8, 8, 1), classes=10):
-    """8x8 pictures, DCGAN networks: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
+    """8x8 pictures, DCGAN networks: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; each layer gets the label.
 
-    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
-    shape of one sample and `classes` the number of classes.
+    D has these sizes in reverse order. The label is a vector of 10 numbers in each layer of G and of D.
+    Returns a Conditional. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     return _dcgan(Latent(32), width, shape, classes, data="digits", steps=2000)
 
@@ -111,8 +116,9 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10):
 def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures, DCGAN networks: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; each layer gets the label.
 
-    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
-    shape of one sample and `classes` the number of classes.
+    D has these sizes in reverse order. The label is a vector of 10 numbers in each layer of G and of D.
+    Returns a Conditional. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     return _dcgan(Latent(100), width, shape, classes, data="mnist", steps=2814)
 
@@ -120,8 +126,10 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
     """Pictures of any size from 8x8 on, with any number of classes: `mnist`, with the levels that they need.
 
-    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths, `shape` the
-    shape of one sample and `classes` the number of classes.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 10,000 steps, and
+    needs a folder of pictures (the option --data).
+    Returns a Conditional. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     return from_folder(mnist(width, shape, classes), steps=10000)
 
@@ -130,17 +138,18 @@ def mirza(width=1.0):
     """The paper's MNIST networks (section 4.1).
 
     In G a layer of 200 units gets the noise z, and a layer of 1000 units gets the label y. A layer of 1200
-    units gets the outputs of these two layers. In D 240 maxout units of 5 pieces get x, and 50 maxout units
-    of 5 pieces get y; 240 maxout units of 4 pieces get the outputs of both. These sizes are the paper's. The
-    following details differ from the paper, so that a run takes minutes:
+    units gets the outputs of these two layers. In D 240 maxout units, each the largest of 5 numbers, get x,
+    and 50 such units get y; 240 maxout units of 4 numbers get the outputs of both. These sizes are the
+    paper's. The following details differ from the paper, so that a run takes minutes:
 
-        BatchNorm in G; small initial weights of the label keep y from dominating z
-        pixels in -1..1, with Tanh as G's last activation
-        dropout of 0.3 in D only; the paper has 0.5 in G and in D
-        Adam
+    BatchNorm in G; small initial weights of the label keep y from dominating z
+    pixels in -1..1, with Tanh as G's last activation
+    dropout of 0.3 in D only; the paper has 0.5 in G and in D
+    Adam, not SGD with momentum
 
-    Makes the system and returns it, a Conditional. `width` is a factor of the hidden widths.
+    Returns a Conditional. width: a factor of the sizes of the hidden layers.
     """
+    # units for z, for y and of the hidden layer of G; maxout units for x and for y in D
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(
         Parallel(

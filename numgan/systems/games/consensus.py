@@ -40,12 +40,12 @@ class ConsensusGAN(TwoPlayers):
     looks_ahead = True
 
     def _agreement(self, params, batch, seed, fakes):
-        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the term of both losses, its gradients, and v.
+        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.
 
         dphi and dtheta are the term's gradients with respect to D's parameters phi and G's parameters theta.
-        v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the losses of D and G. params
-        are {network: Parameters}, batch has the real samples batch["x"], and fakes are the Fakes. seed gives
-        the random numbers of the passes.
+        v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the players' losses.
+        params are {network: Parameters}, batch["x"] the real samples, fakes the Fakes, whose inputs z are
+        used. The seeds of the passes are derived from `seed`.
         """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
@@ -54,43 +54,39 @@ class ConsensusGAN(TwoPlayers):
         )
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The objective of D: the Result with the loss L_D + gamma/2 |v|^2 and its gradient for D's weights.
+        """The Result of D's step: the loss L_D + gamma/2 |v|^2, and its gradient with respect to D's weights.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples
-        seed     the seed of all random numbers
-        fakes    the Fakes to use; None: new fakes are drawn
-
-        The metric "agreement" is gamma/2 |v|^2.
+        v are the gradients of both players' losses. The metric "agreement" is gamma/2 |v|^2. params are
+        {network: Parameters}, batch["x"] the real samples, fakes the Fakes; None: new fakes are drawn from
+        `seed`.
         """
         fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
         real, _ = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
         fake, _ = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         value, (dphi, _), (v_phi, _) = self._agreement(params, batch, seed, fakes)
-        return Result(
-            self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value}
-        )
+        loss, _, _ = self.loss.discriminator(real, fake)
+        return Result(loss + value, {"D": v_phi + dphi}, {"agreement": value})
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of G: the Result with the loss L_G + gamma/2 |v|^2 and its gradient for G's weights.
+        """The Result of G's step: the loss L_G + gamma/2 |v|^2, and its gradient with respect to G's weights.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples
-        seed     the seed of all random numbers
-        fakes    the Fakes to use; None: new fakes are drawn
+        v are the gradients of both players' losses. params are {network: Parameters}, batch["x"] the real
+        samples, fakes the Fakes; None: new fakes are drawn from `seed`.
         """
         fakes = fakes or self.generate(params, batch, seed)
         fake, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         value, (_, dtheta), (_, v_theta) = self._agreement(params, batch, seed, fakes)
-        return Result(self.loss.generator(fake)[0] + value, {"G": v_theta + dtheta}, {})
+        loss, _ = self.loss.generator(fake)
+        return Result(loss + value, {"G": v_theta + dtheta}, {})
 
 
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units and Tanh; gamma is 1; RMSProp.
 
-    Makes the system and returns it, a ConsensusGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    gamma is the weight of the common term |v|^2 / 2 (see ConsensusGAN); the learning rate is 2e-4.
+    Returns a ConsensusGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,),
+    which the networks follow.
     """
     h, (n,) = max(int(128 * width), 4), shape
     networks = {
@@ -101,10 +97,11 @@ def points(width=1.0, shape=(2,)):
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units; gamma is 1; RMSProp.
 
-    Makes the system and returns it, a ConsensusGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    gamma is the weight of the common term |v|^2 / 2 (see ConsensusGAN); the learning rate is 2e-4.
+    Returns a ConsensusGAN. width: a factor of the sizes of the hidden layers; shape: (height, width,
+    channels) of a picture, which the networks follow.
     """
     return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0, shape=shape)
 

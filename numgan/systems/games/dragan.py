@@ -20,20 +20,21 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """A two-player game (`TwoPlayerGAN`) with the DRAGAN penalty of weight lambda = 10 on D's gradient.
+    """A TwoPlayerGAN with the DRAGAN penalty of weight lambda = 10, as in the authors' code.
 
-    The weight is that of the authors' code. D should have no BatchNorm, because the penalty takes the norm of
-    the gradient of one sample.
+    D should have no BatchNorm, because the penalty takes the norm of the gradient of one sample.
     """
 
     remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D, Adam. The penalty's weight is 10.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units. The penalty's weight is 10.
 
-    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Both optimisers are Adam(2e-4).
+    The penalty is 10 mean (|grad D| - 1)^2 at random points around real samples.
+    Returns a DRAGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_digits(DRAGAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -41,8 +42,9 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units. The penalty's weight is 0.1.
 
-    Makes the system and returns it, a DRAGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    The penalty is 0.1 mean (|grad D| - 1)^2 at random points around real samples. The optimiser is
+    Adam(1e-3). Returns a DRAGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a
+    row,), which the networks follow.
     """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
     return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,), shape=shape)

@@ -40,28 +40,25 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """A two-player game of two networks. G: noise z (N, Z) -> samples x. D: x -> logit (N, 1).
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1).
 
     loss   the adversarial loss of both players
-    k      the number of discriminator steps before each generator step
+    k      discriminator steps before each generator step
     """
 
     loss: AdversarialLoss = nonsaturating
     k: int = 1
 
     def rounds(self, step):
+        """("D", ..., "D", "G"): k discriminator steps, then one generator step. `step` has no effect."""
         return ("D",) * self.k + ("G",)
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The objective of D: the Result with -mean log D(x) - mean log(1 - D(G(z))) and its gradient for D.
+        """The Result of D's step: -mean log D(x) - mean log(1 - D(G(z))), and its gradient for D.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes G(z) to use; None: new fakes are drawn
-
-        This is the formula of the minimax and nonsaturating losses. The metrics are the means of D(x) and
-        D(G(z)).
+        This is the formula of the minimax and nonsaturating losses. The metrics "D(x)" and "D(G(z))" are the
+        mean probabilities. params are {network: Parameters}, batch["x"] the real samples x (N, ...). fakes
+        are the Fakes G(z); None: new fakes are drawn from `seed`.
         """
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -77,15 +74,11 @@ class GAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of G: the Result with mean log(1 - D(G(z))) or -mean log D(G(z)), its gradient for G.
+        """The Result of G's step: mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient for G.
 
         The first is the minimax loss, the second the nonsaturating one. The gradient passes through the
-        frozen D.
-
-        params   {network: Parameters}
-        batch    the Batch
-        seed     the seed of all random numbers
-        fakes    the Fakes G(z) to use; None: new fakes are drawn
+        frozen D. params are {network: Parameters}. fakes are the Fakes G(z); None: new fakes are drawn for
+        the batch from `seed`. There are no metrics.
         """
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -97,10 +90,10 @@ class GAN(TwoPlayers):
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D, Adam.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4).
 
-    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
-    one sample.
+    Returns a GAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_digits(GAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -108,10 +101,11 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
 
-    Without BatchNorm in G, D soon wins. Makes the system and returns it, a GAN. `width` is a factor of the
-    hidden widths, and `shape` the shape of one sample.
+    Without BatchNorm in G, D soon wins.
+    Returns a GAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
-    h, pixels = max(int(1200 * width), 4), prod(shape)
+    h, pixels = max(int(1200 * width), 4), prod(shape)  # units of a hidden layer, numbers in a picture
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
     down = [layer for inputs in (pixels, h) for layer in (Dense(inputs, h), LeakyReLU(0.2), Dropout(0.3))]
     return GAN(
@@ -134,10 +128,10 @@ def paper(width=1.0):
 
     Sizes, ranges, rates and schedules are those of the authors' file mnist.yaml. That file halves D's loss;
     here D's learning rate is halved instead. Two details differ: the initial bias of G's last layer is not
-    set from the pixels' means, and all 60,000 rows are used, not 50,000. Makes the system and returns it, a
-    GAN. `width` is a factor of the hidden widths.
+    set from the pixels' means, and all 60,000 rows are used, not 50,000.
+    Returns a GAN. width: a factor of the sizes of the hidden layers.
     """
-    g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
+    g, d = max(int(1200 * width), 4), max(int(240 * width), 2)  # units of a hidden layer of G, of D
     G = Sequential(
         Dense(100, g, init=uniform(0.05)),
         ReLU(),
@@ -151,23 +145,23 @@ def paper(width=1.0):
         Flatten(),
         Dropout(0.2),
         Dense(784, 5 * d, init=uniform(0.005)),
-        Maxout(5),
+        Maxout(5),  # a unit is the largest of 5 outputs of the Dense layer before it
         Dropout(0.5),
         Dense(d, 5 * d, init=uniform(0.005)),
         Maxout(5),
         Dropout(0.5),
         Dense(d, 1, init=uniform(0.005)),
     )
-    momentum = Linear(0.5, 0.7, steps=250 * 500)
+    momentum = Linear(0.5, 0.7, steps=250 * 500)  # 250 epochs of 500 steps, as in mnist.yaml; this run has 50
     return GAN(
-        latent=Latent(100, "uniform", 3**0.5),
+        latent=Latent(100, "uniform", 3**0.5),  # U(-sqrt 3, sqrt 3) has variance 1
         sample_shape=(28, 28, 1),
         pixels=(0.0, 1.0),
         data="mnist",
         batch_size=100,
         steps=50 * 500,
         networks={"G": G, "D": D},
-        optimizers={
+        optimizers={  # the rate is divided by 1.000004 in each step, down to 1e-6
             "D": SGD(Exponential(0.05, 1 / 1.000004, 1e-6), momentum),
             "G": SGD(Exponential(0.1, 1 / 1.000004, 1e-6), momentum),
         },
@@ -175,19 +169,19 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0, shape=(8, 8, 1)):
-    """The preset `digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
+    """`digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure that fakes are fakes.
 
-    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
-    one sample.
+    Returns a GAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return replace(digits(width, shape), loss=minimax)
 
 
 def points(width=1.0, shape=(2,)):
-    """Points in the plane (ring, grid, swiss-roll): G and D with two hidden layers of 128 units, Adam.
+    """Points in the plane (ring, grid, swiss-roll): G and D with two hidden layers of 128 units, Adam(1e-3).
 
-    Makes the system and returns it, a GAN. `width` is a factor of the hidden widths, and `shape` the shape of
-    one sample.
+    Returns a GAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     return on_points(GAN, width, both(Adam(1e-3)), shape=shape)
 

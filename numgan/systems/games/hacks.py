@@ -69,11 +69,19 @@ class Hacks(TwoPlayerGAN):
     G: z (N, Z) -> x and D: x -> logit (N, 1). With labels y (N,), G: (z, y) -> x and D: (x, y) -> logit.
 
     The switches are the fields of this class and those of its remedies. `from_switches` makes networks and
-    optimisers from the switches. The list of the module explains most switches. More about some:
+    optimisers from the switches. The list of the module gives reasons and sources.
 
+    normalize      pixels in -1..1, and Tanh as G's last layer; False: pixels in 0..1, and Sigmoid
+    modified       the nonsaturating loss; False: the minimax loss
+    spherical      z from a Gaussian; False: z from a cube
+    leaky          LeakyReLU, and strided convolutions in D; False: ReLU, and max-pooling
+    convolutional  DCGAN networks; False: dense networks
+    adam, sgd      Adam for both players; sgd: SGD for D. With adam=False both players have SGD
+    dropout        rate of dropout after every hidden activation of G; 0: none
     separate       False: real samples and fakes are one batch in one pass of D
     conditional    G and D get the label of each sample
-    classify       G gets the label; D does not get it, but predicts it, in 10 further columns of its output
+    classify       G gets the label; D does not get it, but predicts it, in further columns of its output,
+                   one for each class
     layer_noise    standard deviation of the noise after every hidden activation of G
     minibatch      number of features of minibatch discrimination before D's last layer; 0: none
     deviation      the batch's standard deviation as a feature before D's last layer
@@ -121,6 +129,7 @@ class Hacks(TwoPlayerGAN):
 
     @property
     def packed(self):
+        """The number of samples that D judges together: the switch `pack`."""
         return self.pack
 
     @property
@@ -133,6 +142,13 @@ class Hacks(TwoPlayerGAN):
     # ---- separate=False: one pass of D for real samples and fakes
 
     def _forward(self, net, phi, inputs, seed):
+        """({"real": output, "fake": output}, caches): as in TwoPlayerGAN, or one pass for both inputs.
+
+        There is one pass of `net`, D or its first layers, with separate=False. The caches are then {"both":
+        cache, "zeros": zeros with the shape of the output for real samples}. phi are the network's
+        parameters, inputs are {"real": input, "fake": input}, and the seed of the pass is derived from
+        `seed`.
+        """
         if self.separate:
             return super()._forward(net, phi, inputs, seed)
         real, fake = inputs["real"], inputs["fake"]
@@ -140,10 +156,15 @@ class Hacks(TwoPlayerGAN):
             tuple(map(np.concatenate, zip(real, fake))) if self.labels_for_D else np.concatenate([real, fake])
         )
         y, cache = net.forward(phi, both, Pass(derive(seed, "D on both")))
-        n = len(real[0] if self.labels_for_D else real) // self.pack
+        samples, *_ = real if self.labels_for_D else (real,)  # an input of D is x, or (x, labels)
+        n = len(samples) // self.pack  # the number of outputs for real samples: one for each pack
         return {"real": y[:n], "fake": y[n:]}, {"both": cache, "zeros": np.zeros_like(y[:n])}
 
     def _backward(self, net, dys, caches, **options):
+        """[(dx, dp), ...]: as in TwoPlayerGAN, or with separate=False the result of one pass of `net`.
+
+        dys are {"real": dy, "fake": dy}, or {"fake": dy}. caches are those of `_forward`.
+        """
         if self.separate:
             return super()._backward(net, dys, caches, **options)
         dreal = dys.get("real", caches["zeros"])  # G's loss does not depend on D's outputs for real samples
@@ -153,17 +174,15 @@ class Hacks(TwoPlayerGAN):
 
     @property
     def labels_for_D(self):
+        """Whether D gets the label of each sample as an input: no if it has to predict the label."""
         return super().labels_for_D and not self.classify
 
     def _scored(self, y, loss, labels):
         """(value, dy): a loss for D's outputs y, and its derivative with respect to y.
 
-        y        (N, 1), or (N, 1 + classes) with `classify`: the first column has the logits of real or fake
-        loss     a function of these logits that returns the loss and its derivative
-        labels   (N,) the true classes
-
-        The value is loss(y[:, :1]). With `classify` the cross-entropy of the class is added: y[:, 1:] are the
-        logits of the classes.
+        The value is loss(y[:, :1]), the loss for the logits of real or fake. With `classify` the
+        cross-entropy of the class is added: y[:, 1:] are the logits of the classes, `labels` (N,) the true
+        classes. `loss` is a function of logits that returns the loss and its derivative.
         """
         value, dy = loss(y[:, :1])
         if not self.classify:
@@ -179,10 +198,16 @@ class Hacks(TwoPlayerGAN):
 
     @property
     def network_for_G(self):
+        """The network that G's loss depends on: D, with `matching` its layers up to the features."""
         above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and layers that compare samples
         return self.networks["D"][:-above] if self.matching else self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):
+        """(loss, dy): G's loss, and its derivative with respect to outputs["fake"].
+
+        With `matching`, outputs are D's features {"real": array, "fake": array}, and the loss compares their
+        means. Otherwise it is the loss of TwoPlayerGAN for D's outputs, with `labels` of the same keys.
+        """
         if self.matching:
             return feature_matching(outputs["fake"], outputs["real"])
         return super()._loss_of_G(outputs, labels)
@@ -192,10 +217,10 @@ class Hacks(TwoPlayerGAN):
 
 
 def from_switches(system):
-    """A copy of the game `system` with the loss, prior, networks and optimisers that its switches ask for.
+    """A copy of the Hacks `system` with the loss, pixels, prior, networks and optimisers of its switches.
 
-    A switch is a field that turns a tip on or off. Raises ValueError for switches that contradict each other,
-    or for smooth = 0.
+    The old networks and optimisers of `system` have no effect. Raises ValueError for switches that contradict
+    each other, or for smooth = 0.
     """
     s = replace(system, classes=len(system.kinds) if system.classify or system.conditional else 0)
     _check(s)
@@ -238,20 +263,24 @@ def from_switches(system):
 
 
 def _optimizer(s, rate, adam):
-    """Make the optimiser of D or G: Adam(rate) if `adam` is True, otherwise SGD(50 rate, momentum = 0.5).
+    """The optimiser of a player: Adam(rate) if `adam` is True, otherwise SGD(50 rate, momentum = 0.5).
 
     If historical averaging is on, the optimiser is wrapped in Historical. s is the game with the switches.
     """
+    # 50: SGD needs a larger rate, because Adam divides each gradient by its root mean square
     rule = Adam(rate) if adam else SGD(50 * rate, momentum=0.5)
     return Historical(rule, s.historical) if s.historical else rule
 
 
 def _check(s):
+    """Raise ValueError for switches of the game s, a Hacks, that contradict each other."""
     points = len(s.sample_shape) == 1
-    on = s.settings
+    on = s.settings  # the switches of the remedies too
     for wrong, message in (
+        # with smooth = 0 real samples would have the label of fakes
         (on["smooth"] == 0, "expected a smooth above 0, got 0.0"),
         (
+            # normalize=False would give points the range 0..1; convolutions and labels here need pictures
             points and (s.convolutional or s.classes or not s.normalize),
             "points have no pixels and no labels here; leave convolutional, "
             "conditional and classify off and normalize on",
@@ -269,10 +298,12 @@ def _check(s):
 def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
     """8x8 pictures, DCGAN networks. Every switch (a field that turns a tip on or off) has its default value.
 
-    `switches` are {name: value}, the switches that get another value. Makes the system and returns it, a
-    Hacks. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the number
-    of classes.
+    `switches` are {name: value}, the switches that get another value. Raises ValueError for an unknown switch
+    or a wrong value.
+    Returns a Hacks. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow; classes: the number of classes.
     """
+    _, levels = levels_of(shape[:2])
     game = on_digits(
         Hacks,
         width,
@@ -280,19 +311,19 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10, **switches):
         shape=shape,
         steps=4000,
         hidden=max(int(256 * width), 4),
-        channels=channels_of(levels_of(shape[:2])[1], 64, width),
+        channels=channels_of(levels, 64, width),
         kinds=range(classes),
     )
-    return game.setting(**switches)
+    return game.setting(**switches)  # makes the networks and optimisers from the switches
 
 
 def none(width=1.0, shape=(8, 8, 1), classes=10):
-    """The preset `digits` with every switch off, for comparison.
+    """`digits` with every switch off, for comparison.
 
     It has dense networks with ReLU, uniform z, pixels in 0..1, real samples and fakes in one batch, the
-    minimax loss, and SGD with momentum. It has no moving average of G. Makes the system and returns it, a
-    Hacks. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the number
-    of classes.
+    minimax loss, and SGD with momentum. It has no moving average of G.
+    Returns a Hacks. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow; classes: the number of classes.
     """
     return digits(
         width,
@@ -311,11 +342,12 @@ def none(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def everything(width=1.0, shape=(8, 8, 1), classes=10):
-    """The preset `digits` with the tips of the list turned on, also the doubtful ones.
+    """`digits` with the tips of the list turned on, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise, dropout, minibatch
-    discrimination and k = 2 discriminator steps. Makes the system and returns it, a Hacks. `width` is a
-    factor of the hidden widths, `shape` the shape of one sample and `classes` the number of classes.
+    discrimination and k = 2 discriminator steps.
+    Returns a Hacks. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow; classes: the number of classes.
     """
     return digits(
         width,
@@ -337,10 +369,10 @@ def everything(width=1.0, shape=(8, 8, 1), classes=10):
 
 
 def conditional(width=1.0, shape=(8, 8, 1), classes=10):
-    """The preset `digits` with labels: G and D get the class of each sample as an input.
+    """`digits` with labels: G and D get the class of each sample as an input.
 
-    Makes the system and returns it, a Hacks. `width` is a factor of the hidden widths, `shape` the shape of
-    one sample and `classes` the number of classes.
+    Returns a Hacks. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow; classes: the number of classes.
     """
     return digits(width, shape, classes, conditional=True)
 
@@ -348,9 +380,9 @@ def conditional(width=1.0, shape=(8, 8, 1), classes=10):
 def points(width=1.0, shape=(2,), **switches):
     """Points in the plane: G and D with two hidden layers of 128 units, Adam(1e-3).
 
-    `switches` are {name: value}, the switches that differ from the defaults of the class Hacks. Makes the
-    system and returns it, a Hacks. `width` is a factor of the hidden widths, and `shape` the shape of one
-    sample.
+    `switches` are {name: value}, the switches that differ from the defaults of the class Hacks.
+    Returns a Hacks. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     game = on_points(
         Hacks,
@@ -361,7 +393,7 @@ def points(width=1.0, shape=(2,), **switches):
         rate=1e-3,
         convolutional=False,
     )
-    return game.setting(**switches)
+    return game.setting(**switches)  # makes the networks and optimisers from the switches
 
 
 PRESETS = {"digits": digits, "none": none, "all": everything, "conditional": conditional, "points": points}

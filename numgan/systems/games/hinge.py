@@ -27,19 +27,20 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """A two-player game (`TwoPlayerGAN`) with the hinge loss.
+    """A TwoPlayerGAN with the hinge loss, for D mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))).
 
-    The presets wrap every dense or convolutional layer of D in Spectral, which divides its weight by its
-    largest singular value (`normalized`).
+    The presets wrap every dense or convolutional layer of D in Spectral, which divides its weight matrix by
+    the largest singular value.
     """
 
     loss: AdversarialLoss = hinge
 
 
 def wrapped(net, wrapper):
-    """A copy of the Sequential `net` in which wrapper(layer) replaces every dense or convolutional layer.
+    """A Sequential with the layers of `net`, in which wrapper(layer) replaces some of the layers.
 
-    `wrapper` is a function of a layer that returns a layer, such as Spectral.
+    The replaced layers are the dense and the convolutional ones. `wrapper` is a function of a layer that
+    returns a layer, such as Spectral.
     """
     return Sequential(
         *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
@@ -47,25 +48,29 @@ def wrapped(net, wrapper):
 
 
 def normalized(game):
-    """A copy of the game in which every dense or convolutional layer of D is wrapped in Spectral."""
+    """A copy of the game in which every dense or convolutional layer of D is wrapped in Spectral.
+
+    Spectral divides the weight matrix of the layer by its largest singular value. game: a game whose D is a
+    Sequential.
+    """
     return game.with_networks(D=wrapped(game.networks["D"], Spectral))
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D, those of D with spectral normalization.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units; D with spectral normalization.
 
-    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    Returns a HingeGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of
+    a picture, which the networks follow.
     """
     return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION, shape=shape))
 
 
 def mnist(width=1.0, shape=(28, 28, 1)):
-    """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
+    """28x28 pictures: DCGAN networks, D with spectral normalization and no BatchNorm; z has 128 entries.
 
     The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
-    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    Returns a HingeGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of
+    a picture, which the networks follow.
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
@@ -75,8 +80,8 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with two hidden layers of 128 units; D with spectral normalization.
 
-    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    Returns a HingeGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which
+    the networks follow.
     """
     rule = Adam(1e-3, beta1=0.5)
     return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION, shape=shape))
@@ -85,8 +90,10 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Makes the system and returns it, a HingeGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 10,000 steps, and
+    needs a folder of pictures (the option --data).
+    Returns a HingeGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of
+    a picture, which the networks follow.
     """
     return from_folder(mnist(width, shape), steps=10000)
 

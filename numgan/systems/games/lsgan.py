@@ -18,16 +18,19 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LSGAN(TwoPlayerGAN):
-    """A two-player game of a generator and a discriminator (`TwoPlayerGAN`) with the least-squares loss."""
+    """A TwoPlayerGAN with the least-squares loss: D's targets are 1 for real samples and 0 for fakes.
+
+    G's target for D's output on its fakes is 1.
+    """
 
     loss: AdversarialLoss = least_squares
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D, Adam.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4).
 
-    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Returns an LSGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_digits(LSGAN, width, both(Adam(2e-4)), shape=shape)
 
@@ -35,17 +38,17 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks with 128 and 64 channels, Adam(2e-4, beta1 = 0.5).
 
-    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Returns an LSGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_mnist(LSGAN, width, both(Adam(2e-4, beta1=0.5)), steps=4690, average=0.999, shape=shape)
 
 
 def points(width=1.0, shape=(2,)):
-    """Points in the plane: G and D with two hidden layers of 128 units, Adam.
+    """Points in the plane: G and D with two hidden layers of 128 units, Adam(1e-3).
 
-    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Returns an LSGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     return on_points(LSGAN, width, both(Adam(1e-3)), shape=shape)
 
@@ -53,8 +56,10 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Makes the system and returns it, an LSGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 10,000 steps, and
+    needs a folder of pictures (the option --data).
+    Returns an LSGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return from_folder(mnist(width, shape), steps=10000)
 

@@ -23,23 +23,27 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """A two-player game (`TwoPlayerGAN`) whose D judges packs: groups of m samples. G: z (N, Z) -> x.
+    """A TwoPlayerGAN whose D judges packs. G: z (N, Z) -> x. D's first layer is Pack(m).
 
-    D: x (N, ...) -> logit (N / m, 1), one logit for each pack. D's first layer is Pack(m).
+    D: x (N, ...) -> logit (N / m, 1), one logit for each pack of m samples.
     """
 
     @property
     def packed(self):
-        return self.networks["D"][0].m
+        """The number of samples that D judges together: m of D's first layer."""
+        pack, *_ = self.networks["D"]
+        return pack.m
 
 
 def points(width=1.0, shape=(2,), m=2):
     """Points in the plane in packs of m samples, as in section 4.1 of the paper: Adam(1e-4, beta1 = 0.8).
 
-    G has four hidden layers of 400 units with BatchNorm; D has three hidden layers of 200 maxout units of 5
-    pieces. Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, `shape` the
-    shape of one sample and `m` the number of samples in a pack.
+    m is the number of samples in a pack; a batch has 100 m samples. G has four hidden layers of 400 units
+    with BatchNorm. D has three hidden layers of 200 maxout units; each unit is the largest of 5 numbers.
+    Returns a PacGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
+    # h, d: the units of a hidden layer of G and of D
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
     (n,) = shape
     z = plane_latent(n)
@@ -62,10 +66,10 @@ def points(width=1.0, shape=(2,), m=2):
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures in packs of two: three dense layers in G and in D, Adam.
+    """8x8 pictures in packs of two: G and D with two hidden dense layers of 256 units, Adam(2e-4).
 
-    Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Returns a PacGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     h = max(int(256 * width), 4)
     D = Sequential(Pack(2), Flatten(), *mlp(2 * prod(shape), h, h, 1, activation=LeakyReLU))
@@ -73,10 +77,10 @@ def digits(width=1.0, shape=(8, 8, 1)):
 
 
 def pac4(width=1.0, shape=(2,)):
-    """The preset `points` with packs of four samples.
+    """`points` with packs of four samples.
 
-    Makes the system and returns it, a PacGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    Returns a PacGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     return points(width, shape, m=4)
 

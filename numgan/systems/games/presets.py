@@ -1,4 +1,4 @@
-"""What the presets of many games have in common: the data and the sizes of the networks.
+"""The common parts of the presets of many games: the data and the sizes of the networks.
 
 A preset calls one of these functions with its game (a class), its optimisers and the fields that differ:
 `on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`. In all functions these arguments are the same:
@@ -31,7 +31,7 @@ FOLDER = "a folder of images"  # the `data` of presets without a data set of the
 
 
 def both(optimizer):
-    """{"D": optimizer, "G": a copy of it}: equal optimisers for the networks D and G.
+    """{"D": optimizer, "G": a copy of it}: equal optimisers for D and G, from one Optimizer.
 
     They are two objects, so that a profile can distinguish the two.
     """
@@ -39,12 +39,16 @@ def both(optimizer):
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, shape=(8, 8, 1), **changes):
-    """Make a game of the class `game` for pictures: G and D have two hidden layers of 256 * width units.
+    """A game of the class `game` for pictures: G and D with two hidden dense layers of 256 * width units.
 
-    optimizers   {"D": optimiser, "G": optimiser}
-    activation   the activation of the hidden layers of D
-    shape        (height, width, channels) of a picture, any
-    changes      fields of the game that differ from the common ones
+    width         factor of the number of units; at least 4 units remain
+    optimizers    {"D": optimiser, "G": optimiser}
+    activation    the layer's class of the activation of the hidden layers of D
+    shape         (height, width, channels) of a picture, of any size
+    changes       {field: value}, fields of the game that differ from the common ones
+
+    The common ones: z has 32 entries, the data are digits, batches have 64 samples, training takes 6000
+    steps, and the moving average has the decay 0.995.
     """
     h = max(int(256 * width), 4)
     common = dict(
@@ -60,14 +64,17 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, shape=(8, 8, 1), **
 
 
 def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,), **changes):
-    """Make a game of the class `game` for points in the plane or longer rows of numbers, with dense networks.
+    """A game of the class `game` for points in the plane or longer rows of numbers, with dense networks.
 
-    G and D have `depth` hidden layers of 128 * width units each.
+    G and D have `depth` hidden layers of 128 * width units each, but at least 4.
 
-    optimizers   {"D": optimiser, "G": optimiser}
-    activation   the activation of the hidden layers of D
-    shape        (the number of entries of a row,)
-    changes      fields of the game that differ from the common ones
+    optimizers    {"D": optimiser, "G": optimiser}
+    activation    the layer's class of the activation of the hidden layers of D
+    shape         (the number of entries of a row,)
+    changes       {field: value}, fields of the game that differ from the common ones
+
+    The common ones: z has as many entries as a row, but at least 2; the data are ring; batches have 256
+    samples; training takes 10,000 steps; the moving average has the decay 0.999.
     """
     h = max(int(128 * width), 4)
     (features,) = shape
@@ -87,18 +94,21 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, shape=(2,)
 
 
 def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **changes):
-    """Make a game of the class `game` for 28x28 or other pictures, with DCGAN networks.
+    """A game of the class `game` for 28x28 or other pictures, with DCGAN networks with 4x4 kernels.
 
     The smallest feature map has 64 * width channels for each level, and a further level halves the number:
     128 and 64 for 28x28, and 256, 128, 64 and 32 for 64x64.
 
-    optimizers   {"D": optimiser, "G": optimiser}
-    latent       the number of entries of z
-    D            {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
-    shape        (height, width, channels) of a picture, of a size that `levels_of` knows
-    changes      fields of the game that differ from the common ones
+    optimizers  {"D": optimiser, "G": optimiser}
+    latent      the number of entries of z
+    D           {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
+    shape       (height, width, channels) of a picture, of a size that `levels_of` knows
+    changes     {field: value}, fields of the game that differ from the common ones
+
+    The common ones: the data are mnist, batches have 64 samples. Raises ValueError for another size.
     """
-    start, levels = levels_of(shape[:2])
+    *size, colours = shape
+    start, levels = levels_of(size)
     channels = channels_of(levels, 64, width)
     common = dict(
         latent=Latent(latent),
@@ -106,16 +116,16 @@ def on_mnist(game, width, optimizers, latent=100, D=None, shape=(28, 28, 1), **c
         data="mnist",
         batch_size=64,
         networks={
-            "G": dcgan_generator(latent, start, channels, shape[2], kernel=4),
-            "D": dcgan_discriminator(start, channels[::-1], shape[2], kernel=4, **(D or {})),
+            "G": dcgan_generator(latent, start, channels, colours, kernel=4),
+            "D": dcgan_discriminator(start, channels[::-1], colours, kernel=4, **(D or {})),
         },
     )
     return game(optimizers=optimizers, **common | changes)
 
 
 def from_folder(game, steps):
-    """A copy of the game for pictures that the user gives: it has no data set of its own.
+    """A copy of `game`, a game for pictures, that has no data set of its own and takes `steps` steps.
 
-    Training then needs the option --data. `steps` is the number of steps of the copy.
+    Training then needs the option --data, with a folder of pictures.
     """
     return replace(game, data=FOLDER, steps=steps)

@@ -14,6 +14,7 @@ With classes, G and D get a label y, and a fake has the label of the real sample
 """
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from ...core.randomness import derive
 from ...layers import (
@@ -74,23 +75,20 @@ class R3GAN(TwoPlayers):
         return replace(self, now=step)
 
     def conditioned(self, batch):
-        """D as a network of the samples x alone. Without classes this is D itself.
+        """D as a network (a layer) of the samples x alone.
 
-        With classes it is D(x | y) with fixed labels y, those of the batch. Real samples and fakes have the
-        same labels.
+        Without classes the result is D. With classes it is D(x | y) with fixed labels y, those of the batch.
+        Real samples and fakes have the same labels.
         """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The objective of D: the Result with mean softplus(D(x~) - D(x)) + R1 + R2 and its gradient for D.
+        """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes x~ to use; None: new fakes are drawn
-
-        The metrics are "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)), and "penalty", the value R1 +
-        R2 at the steps at which it is computed.
+        x are real samples, batch["x"], and x~ the Fakes `fakes`; None: new fakes are drawn from `seed`. R1
+        and R2 are gamma/2 mean |grad D|^2 on x and on x~. They are added, multiplied by `every`, at the steps
+        0, every, 2 every, ... only. The metrics are "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)),
+        and "penalty", the value R1 + R2 at these steps. params are {network: Parameters}.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -98,7 +96,9 @@ class R3GAN(TwoPlayers):
         real, c_real = D.forward(phi, batch["x"], real_context)
         fake, c_fake = D.forward(phi, fakes.x, fake_context)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
-        dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
+        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
+        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
+        dphi = dphi_real + dphi_fake
         metrics = {"D(x) above D(G(z))": sigmoid(real - fake).mean()}
         r1, r2 = (Lazy(penalty(self.gamma), self.every) for penalty in (R1, R2))
         if self.gamma and r1.is_due(self.now):
@@ -111,14 +111,10 @@ class R3GAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics)
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of G: the Result with mean softplus(-(D(x~) - D(x))) and its gradient for G.
+        """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes x~ to use; None: new fakes are drawn
-
-        The gradient passes through the frozen D.
+        x are real samples, batch["x"], and x~ the Fakes `fakes`; None: new fakes are drawn from `seed`. The
+        gradient passes through the frozen D. params are {network: Parameters}. There are no metrics.
         """
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -133,27 +129,30 @@ class R3GAN(TwoPlayers):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; gamma is 0.01.
 
-    The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99). Makes the system and returns it, an R3GAN. `width`
-    is a factor of the hidden widths, and `shape` the shape of one sample.
+    gamma is the weight of the penalties R1 and R2, gamma/2 mean |grad D|^2 on real samples and on fakes. The
+    optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99). Returns an R3GAN. width: a factor of the sizes of the
+    hidden layers; shape: (numbers in a row,), which the networks follow.
     """
     return on_points(R3GAN, width, both(Adam(1e-3, **BETAS)), depth=3, gamma=0.01, shape=shape)
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D; gamma is 1; Adam(5e-4, beta1 = 0, beta2 = 0.99).
+    """8x8 pictures: G and D with two hidden dense layers of 256 units; gamma is 1.
 
-    Makes the system and returns it, an R3GAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    The optimisers are Adam(5e-4, beta1 = 0, beta2 = 0.99). gamma is the weight of the penalties R1 and R2,
+    gamma/2 mean |grad D|^2 on real samples and on fakes. Returns an R3GAN. width: a factor of the sizes of
+    the hidden layers; shape: (height, width, channels) of a picture, which the networks follow.
     """
     return on_digits(R3GAN, width, both(Adam(5e-4, **BETAS)), gamma=1.0, shape=shape)
 
 
 def mnist(width=1.0, shape=(28, 28, 1), classes=10):
-    """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
+    """28x28 pictures by class; the dense layers get the label, and the learning rates fall from 1e-3 to 0.
 
-    G is 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has these sizes in reverse order. The penalties are
-    computed in every eighth step. Makes the system and returns it, an R3GAN. `width` is a factor of the
-    hidden widths, `shape` the shape of one sample and `classes` the number of classes.
+    G is 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has these sizes in reverse order. The label is a vector
+    of 16 numbers in each dense layer of G and of D. The penalties R1 and R2, of weight gamma = 1, are
+    computed in every eighth step. Returns an R3GAN. width: a factor of the sizes of the hidden layers; shape:
+    (height, width, channels) of a picture, which the networks follow; classes: the number of classes.
     """
     return _convolutional(width, shape, classes, data="mnist", steps=4000)
 
@@ -161,28 +160,34 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=0):
     """Pictures of any size from 8x8 on, with or without classes: `mnist`, with the levels that they need.
 
-    Makes the system and returns it, an R3GAN. `width` is a factor of the hidden widths, `shape` the shape of
-    one sample and `classes` the number of classes.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 10,000 steps.
+    Returns an R3GAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow; classes: the number of classes.
     """
     return _convolutional(width, shape, classes, data=FOLDER, steps=10000)
 
 
 def _convolutional(width, shape, classes, data, steps):
-    """Make an R3GAN for pictures with convolutions and one hidden dense layer; dense layers get the label.
+    """An R3GAN for pictures with convolutions and one hidden dense layer; the dense layers get the label.
 
-    width     factor of the hidden widths; without it the smallest feature map has 32 channels for each level,
-              a further level halves the number, and the dense layer has 512 units
-    shape     (height, width, channels) of a picture, of a size that `levels_of` knows
-    classes   number of classes; 0: there are no labels
-    data      the name of the data set
-    steps     number of steps, in which the learning rates fall to 0
+    width      factor of the hidden widths; without it the smallest feature map has 32 channels for each
+               level, a further level halves the number, and the dense layer has 512 units
+    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
+    classes    number of classes; 0: there are no labels
+    data       name of the data set that training uses by default
+    steps      number of steps, in which the learning rates fall from 1e-3 to 0, along a cosine
+
+    Raises ValueError for another size of a picture.
     """
-    start, levels = levels_of(shape[:2])
+    *size, colours = shape
+    start, levels = levels_of(size)
     channels, h = channels_of(levels, 32, width), max(int(512 * width), 2)
-    first, last, entries = channels[0], channels[-1], start[0] * start[1] * channels[0]
-    code, window = 16 if classes else 0, {"kernel": 4, "stride": 2, "padding": 1}
-    growing, shrinking = [], [Conv2d(shape[2], last, **window), LeakyReLU(0.2)]
-    for a, b in zip(channels, channels[1:]):
+    first, last = channels[0], channels[-1]  # of G's smallest and largest feature map
+    entries = prod(start) * first  # of the smallest feature map
+    code = 16 if classes else 0  # the length of the label's vector
+    window = {"kernel": 4, "stride": 2, "padding": 1}  # doubles or halves a picture
+    growing, shrinking = [], [Conv2d(colours, last, **window), LeakyReLU(0.2)]
+    for a, b in zip(channels, channels[1:]):  # a: channels of the input, b: of the output
         growing += [ConvTranspose2d(a, b, **window, bias=False), BatchNorm(b), ReLU()]
     for a, b in zip(channels[::-1], channels[-2::-1]):
         shrinking += [Conv2d(a, b, **window), LeakyReLU(0.2)]
@@ -194,7 +199,7 @@ def _convolutional(width, shape, classes, data, steps):
             BatchNorm(first),
             ReLU(),
             *growing,
-            ConvTranspose2d(last, shape[2], **window),
+            ConvTranspose2d(last, colours, **window),
             Tanh(),
         ),
     ]
@@ -203,7 +208,8 @@ def _convolutional(width, shape, classes, data, steps):
     if classes:
         G, D = label_beside(classes, code, up), label_beside(classes, code, down, first=features)
     else:
-        G, D = Sequential(*up[0], *up[1]), Sequential(*features, *down[0], down[1])
+        (dense, growth), (hidden, last_layer) = up, down
+        G, D = Sequential(*dense, *growth), Sequential(*features, *hidden, last_layer)
     return R3GAN(
         latent=Latent(32),
         classes=classes,

@@ -52,26 +52,28 @@ class TwoPlayers(System):
         return {"D": self.discriminator, "G": self.generator}
 
     def inputs(self, batch, seed):
-        """The inputs of G for batch.fakes samples: z (N, Z), or (z, labels (N,)) if there are classes.
+        """The inputs of G for N = batch.fakes samples: z (N, Z), or (z, labels (N,)) with classes.
 
-        `seed` gives the noise z. The labels are those of the batch (`asked`).
+        z is drawn from `seed`. The labels are those of the batch, or 0, 1, ... if the batch has none.
         """
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
     @property
     def takes_logits(self):
+        """Whether the loss takes outputs of D without bounds; True if the game has no field `loss`."""
         return getattr(getattr(self, "loss", None), "unbounded", True)  # a critic's loss is unbounded too
 
     @property
     def metric_labels(self):
+        """{"D(x)": a label that says that it is no probability}, for a loss without logits; otherwise {}."""
         loss = getattr(self, "loss", None)
         if getattr(loss, "of_logits", True):
             return {}
         return {"D(x)": f"mean sigmoid of D (the loss {loss.name} has no probabilities)"}
 
     def with_networks(self, **networks):
-        """A copy of the game with other networks in place of "G" or "D": with_networks(D=network)."""
+        """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
         return replace(self, networks=self.networks | networks)
 
 
@@ -111,30 +113,25 @@ class TwoPlayerGAN(TwoPlayers):
 
     @property
     def penalises_samples(self):
+        """Whether a remedy has a penalty on D's gradient: whether its class defines the method `penalty`."""
         return any(type(remedy).penalty is not Remedy.penalty for remedy in self.remedies)
 
     # ---- how remedies change the game
 
     def _through(self, point, value, *given):
-        """Pass `value` through one method of every remedy, in order, and return the last result.
+        """Pass `value` through the method `point` of every remedy, in order. Returns the last result.
 
-        point   the name of the method, such as "input"
-        given   further arguments of all calls
-
-        The first remedy gets `value`, and each next remedy the result of the remedy before it. Without
-        remedies `value` is returned.
+        `point` is the name of a method. The first remedy gets `value`, and each next remedy the result of the
+        remedy before it. `given` are further arguments of all calls. Without remedies `value` is returned.
         """
         for remedy in self.remedies:
             value = getattr(remedy, point)(value, *given)
         return value
 
     def _collected(self, point, *given):
-        """Call one method of every remedy and return all arrays that they return, in one dict {name: array}.
+        """One dict {name: array} with all arrays that the remedies' methods of the name `point` return.
 
-        point   the name of the method, such as "judged"
-        given   the arguments of the method
-
-        Raises ValueError if two remedies return the same name.
+        `given` are the arguments of the method. Raises ValueError if two remedies return the same name.
         """
         found = {}
         for remedy in self.remedies:
@@ -152,9 +149,9 @@ class TwoPlayerGAN(TwoPlayers):
 
     @property
     def remembered(self):
-        """The arrays that the remedies keep from step to step, {name: array}.
+        """The memory of the remedies, {name: array}: the arrays that they keep from step to step.
 
-        Raises ValueError if the training loop has not set them (`with_state`).
+        Raises ValueError if the training loop has not set it (`with_state`).
         """
         if self.kept is None:
             raise ValueError(
@@ -164,6 +161,7 @@ class TwoPlayerGAN(TwoPlayers):
         return self.kept
 
     def rounds(self, step):
+        """The names of a step's objectives: k times "D", then "G", unless a remedy changes them."""
         return self._through("rounds", ("D",) * self.k + ("G",), self)
 
     # ---- the passes of D, and the losses as functions of D's outputs; a subclass may override these methods
@@ -179,23 +177,19 @@ class TwoPlayerGAN(TwoPlayers):
         return any(remedy.needs_real for remedy in self.remedies)
 
     def _inputs(self, x, y, seed):
-        """The inputs of D for real samples and fakes: {"real": input, "fake": input}.
+        """{where: input of D}, from the samples x and labels y, {where: array}; where is "real" or "fake".
 
-        x      {"real": samples, "fake": samples}, or only one of them
-        y      {"real": labels, "fake": labels}
-        seed   the seed of the noise of remedies, which may change the samples first
-
-        If D gets labels, an input is the pair (samples, labels); otherwise it is the samples.
+        The remedies may change the samples first, for example by noise; `seed` is for this. If D gets labels,
+        an input is the pair (samples, labels); otherwise it is the samples.
         """
         seen = {where: self._through("input", x[where], where, self, seed) for where in x}
         return {where: (seen[where], y[where]) for where in x} if self.labels_for_D else seen
 
     def _forward(self, net, phi, inputs, seed):
-        """Run one forward pass for each of the inputs: ({where: output}, {where: cache}).
+        """({where: output}, {where: cache}): run one forward pass of `net` for each of the inputs.
 
-        net      D or its first layers;  phi: the parameters of D
-        inputs   {where: input of D}; where is "real" or "fake"
-        seed     each pass gets a seed that is derived from this one and from where
+        inputs are {where: input of D}; where is "real" or "fake". net is D or its first layers, phi are its
+        parameters. Each pass gets a seed that is derived from `seed` and where.
         """
         outputs, caches = {}, {}
         for where, x in inputs.items():
@@ -203,39 +197,37 @@ class TwoPlayerGAN(TwoPlayers):
         return outputs, caches
 
     def _backward(self, net, dys, caches, **options):
-        """Run one backward pass for each of dys and return the list of the results (dx, dp).
+        """[(dx, dp), ...]: run one backward pass of `net` for each of dys, and return the results.
 
-        net       the network that `_forward` used
-        dys       {where: derivative with respect to the output}; where is "real" or "fake"
-        caches    {where: cache}, as `_forward` returned them
-        options   further arguments of the passes, such as frozen=True
+        dx is the derivative with respect to the input, dp the weight gradient. dys is {where: derivative with
+        respect to the output}; where is "real" or "fake". caches are those that `_forward` returned. options
+        are further arguments of the passes, such as frozen=True.
         """
         return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
     def _scored(self, y, loss, labels):
-        """(value, dy): a loss for the outputs y of D, and its derivative with respect to y: here loss(y).
+        """(value, dy): a loss for the outputs y (N, 1) of D, and its derivative with respect to y.
 
-        y        (N, 1) the logits
-        loss     a function: loss(logits) -> (value, derivative)
-        labels   the classes of the samples, for a subclass whose D has more outputs
+        `loss` is a function: loss(logits) -> (value, derivative). Here y are the logits, so the result is
+        loss(y). A subclass whose D has more outputs may use `labels` (N,), the classes of the samples.
         """
         return loss(y)
 
     @property
     def network_for_G(self):
-        """The network that G's loss depends on: D, or the first layers of D in a subclass."""
+        """The network that G's loss depends on: D, or the first layers of D."""
         return self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):
-        """(loss, dy): G's loss, and its derivative with respect to the outputs of D for fakes.
+        """(loss, dy): G's loss, and its derivative with respect to outputs["fake"].
 
-        outputs   {"fake": array}, and "real" if needed: the outputs of `network_for_G`
-        labels    {"fake": labels or None}, the classes of the samples
+        `outputs` are those of `network_for_G`: {"fake": array}, and with `needs_real` also "real". `labels`
+        are the classes of the samples, with the same keys.
         """
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
     def _judged(self, outputs):
-        """{name: array}: what the remedies keep for the next step, computed from D's logits.
+        """{name: array}: arrays that the remedies keep for the next step, computed from D's logits.
 
         outputs   {"real": array, "fake": array}, D's outputs; the first column of each has the logits
         """
@@ -244,17 +236,16 @@ class TwoPlayerGAN(TwoPlayers):
     # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The objective of D: the Result with D's loss, the penalties included, and its gradient for D.
+        """The Result of D's step: D's loss with the remedies' penalties, and its gradient for D.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes G(z) to use. New fakes are drawn if it is None, or if a remedy replaces G's
-                 parameters by older ones
+        The loss is the sum of D's loss on real samples, D's loss on fakes, and the penalties. The metrics are
+        "D(x)" and "D(G(z))", mean sigmoids of D's first output, and "penalty", the sum of the penalties at
+        steps at which all of them are computed. The Result also has the remedies' new memory.
 
-        The loss is the sum of D's loss on real samples, D's loss on fakes and the penalties. The metrics are
-        the means of D(x) and D(G(z)), and the sum of the penalties at steps at which all of them are
-        computed.
+        params    {network: Parameters}
+        batch     the Batch, with the real samples batch["x"] and, with classes, batch["labels"]
+        fakes     the Fakes; new ones are drawn from `seed` if fakes is None, or if a remedy replaces G's
+                  parameters by older ones
         """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
@@ -263,7 +254,8 @@ class TwoPlayerGAN(TwoPlayers):
         memory = self._collected("before_update", params, self)
 
         # the samples x with labels y that D gets, and the outputs of D
-        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
+        _, labels = fakes.inputs if self.classes else (fakes.inputs, None)
+        shown = {"x": fakes.x} | ({"y": labels} if self.classes else {})
         for remedy in self.remedies:
             shown, new = remedy.fakes(shown, self, seed)
             memory |= new
@@ -274,12 +266,14 @@ class TwoPlayerGAN(TwoPlayers):
 
         # the adversarial loss on real samples and on fakes
         loss, doutputs = 0, {}
+        # a curve is a function of one logit; curve.mean gives (mean over logits, derivative)
         for where, curve in (("real", self.loss.on_real), ("fake", self.loss.on_fake)):
             loss_on = self._through("loss", curve.mean, where, self, seed)
             value, doutputs[where] = self._scored(outputs[where], loss_on, y[where])
             loss = loss + value
+        # the sum over the passes
         dphi = reduce(add, (dp for _, dp in self._backward(D, doutputs, caches, need_dx=False)))
-        real, fake = outputs["real"][:, :1], outputs["fake"][:, :1]
+        real, fake = outputs["real"][:, :1], outputs["fake"][:, :1]  # the logits: the first column
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
 
         # the penalties
@@ -287,32 +281,33 @@ class TwoPlayerGAN(TwoPlayers):
         for remedy in self.remedies:
             added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
             if added is not None:
-                loss, dphi = loss + added[0], dphi + added[1]
-                penalties.append(added[0])
+                value, dvalue = added
+                loss, dphi = loss + value, dphi + dvalue
+                penalties.append(value)
         with_penalty = [one for one in self.remedies if type(one).penalty is not Remedy.penalty]
         if penalties and len(penalties) == len(with_penalty):
             metrics["penalty"] = sum(penalties)  # of all of them: a sum of some would not be comparable
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of G: the Result with the loss of G and its gradient for G.
+        """The Result of G's step: the loss of G, and its gradient for G.
 
-        params   {network: Parameters}
-        batch    the Batch
-        seed     the seed of all random numbers
-        fakes    the Fakes to use; None: new fakes are drawn
-
-        The gradient passes through the frozen D, whose parameters a remedy may replace by older ones.
+        The gradient passes through the frozen D, whose parameters a remedy may replace by older ones. There
+        are no metrics. params are {network: Parameters}, batch is the Batch, and fakes are the Fakes; None:
+        new fakes are drawn from `seed`.
         """
         phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)
-        x, y = {"fake": fakes.x}, {"fake": fakes.inputs[1] if self.classes else None}
+        _, labels = fakes.inputs if self.classes else (fakes.inputs, None)
+        x, y = {"fake": fakes.x}, {"fake": labels}
         if self.needs_real:
             x, y = {"real": batch["x"], **x}, {"real": batch.get("labels"), **y}
         net = self.network_for_G
         outputs, caches = self._forward(net, phi, self._inputs(x, y, seed), seed)
         loss, dfake = self._loss_of_G(outputs, y)
-        dx, _ = self._backward(net, {"fake": dfake}, caches, frozen=True)[0]
-        dx = dx[0] if self.labels_for_D else dx  # a label has no gradient
-        _, dtheta = self.networks["G"].backward(dx[-len(fakes.x) :], fakes.cache, need_dx=False)
+        ((dx, _),) = self._backward(net, {"fake": dfake}, caches, frozen=True)
+        if self.labels_for_D:
+            dx, _ = dx  # a label has no gradient
+        dx = dx[-len(fakes.x) :]  # if one pass had real samples too, they are the first rows
+        _, dtheta = self.networks["G"].backward(dx, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {}, self._judged(outputs) if self.needs_real else {})

@@ -61,19 +61,16 @@ class UnrolledGAN(TwoPlayerGAN):
         return self.unroll > 0
 
     def with_state(self, moments, memory=None):
+        """A copy of the game with the state of D's optimiser, moments["D"], and the memory."""
         return replace(super().with_state(moments, memory), standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of G: the Result with the loss -f(theta, phi_K) and its gradient for G.
+        """The Result of G's step: -f(theta, phi_K), and its gradient for G.
 
         f is D's loss, theta are G's parameters, and phi_K are D's parameters after K more updates on this
-        batch. They are used here only: D's real parameters stay unchanged. The gradient passes through D at
-        phi_K and through the K updates.
-
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples
-        seed     the seed of all random numbers
-        fakes    the Fakes to use; None: new fakes are drawn
+        batch. phi_K is used here only: params["D"] stays unchanged. The gradient passes through D at phi_K
+        and through the K updates. params are {network: Parameters}, batch["x"] the real samples. fakes are
+        the Fakes; None: new fakes are drawn from `seed`.
         """
         D = self.networks["D"]
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
@@ -85,13 +82,14 @@ class UnrolledGAN(TwoPlayerGAN):
         real, c_real = D.forward(phi_K, batch["x"], real_context)
         fake, c_fake = D.forward(phi_K, fakes.x, fake_context)
         f, dreal, dlogit = self.loss.discriminator(real, fake)
-        if not tape:
+        if not tape:  # K = 0: phi_K is phi and does not depend on theta
             dfake, _ = D.backward(-dlogit, c_fake, frozen=True)
         else:
             # phi_K depends on theta, so the term of f on real samples has a gradient too
             _, dphi_real = D.backward(-dreal, c_real, need_dx=False)
             dfake, dphi_fake = D.backward(-dlogit, c_fake)
-            dfake = dfake + ahead.backward(dphi_real + dphi_fake, tape)[1]
+            _, dfake_of_updates = ahead.backward(dphi_real + dphi_fake, tape)
+            dfake = dfake + dfake_of_updates
         _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
         return Result(-f, {"G": dtheta}, {})
 
@@ -100,10 +98,12 @@ def points(width=1.0, shape=(2,)):
     """Points in the plane, the paper's toy mixture of Gaussians, with K = 10 updates of D in G's loss.
 
     z has 256 entries. G has two hidden layers of 128 units and D has one, with ReLU. The initial weights are
-    orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5). Makes the system and returns it, an UnrolledGAN.
-    `width` is a factor of the hidden widths and of the size of z, and `shape` the shape of one sample.
+    orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
+    Returns an UnrolledGAN. width: a factor of the sizes of the hidden layers and of the size of z; shape:
+    (numbers in a row,), which the networks follow.
     """
     (n,) = shape
+    # h: units of a hidden layer; z: entries of the latent; 0.8: the factor of the orthogonal matrices
     h, z, init = max(int(128 * width), 4), max(int(256 * width), plane_latent(n)), orthogonal(0.8)
     return UnrolledGAN(
         latent=Latent(z),
@@ -118,19 +118,19 @@ def points(width=1.0, shape=(2,)):
 
 
 def plain(width=1.0, shape=(2,)):
-    """The preset `points` with K = 0: the same game without unrolling, for comparison.
+    """`points` with K = 0 updates of D in G's loss: the same game without unrolling, for comparison.
 
-    Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    Returns an UnrolledGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,),
+    which the networks follow.
     """
     return replace(points(width, shape), unroll=0)
 
 
 def descent(width=1.0, shape=(2,)):
-    """The preset `points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
+    """`points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
 
-    Makes the system and returns it, an UnrolledGAN. `width` is a factor of the hidden widths, and `shape` the
-    shape of one sample.
+    Returns an UnrolledGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,),
+    which the networks follow.
     """
     return replace(points(width, shape), inner=SGD(0.1))
 

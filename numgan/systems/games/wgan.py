@@ -40,18 +40,16 @@ class WGAN(TwoPlayers):
         return {"D": self.critic, "G": self.generator}
 
     def rounds(self, step):
+        """("D", ..., "D", "G"): the critic steps before the generator step number `step`, and this step."""
         more = step < self.warm or self.warm and step % 500 == 0
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The objective of the critic f: the Result with mean f(g(z)) - mean f(x), and its gradient for f.
+        """The Result of the critic's step: its loss mean f(g(z)) - mean f(x), and the gradient for f.
 
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes g(z) to use; None: new fakes are drawn
-
-        The metric "distance" is the loss times -1.
+        f is the critic, the network D, and g the generator. The metric "distance" is the loss times -1.
+        params are {network: Parameters}, batch["x"] the real samples x. fakes are the Fakes g(z); None: new
+        fakes are drawn from `seed`.
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -63,14 +61,10 @@ class WGAN(TwoPlayers):
         return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of the generator g: the Result with the loss -mean f(g(z)) and its gradient for g.
+        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic f.
 
-        params   {network: Parameters}
-        batch    the Batch
-        seed     the seed of all random numbers
-        fakes    the Fakes g(z) to use; None: new fakes are drawn
-
-        The gradient passes through the frozen critic f.
+        params are {network: Parameters}. fakes are the Fakes g(z); None: new fakes are drawn for the batch
+        from `seed`. There are no metrics.
         """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -82,14 +76,16 @@ class WGAN(TwoPlayers):
 
 
 def _rmsprop(lr=5e-5, c=0.01):
+    """{"D": RMSProp, "G": RMSProp} with the learning rate lr; that of D clips each weight to [-c, c]."""
     return {"D": RMSProp(lr, clip=c), "G": RMSProp(lr)}
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D; RMSProp with a learning rate above the paper's.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units; RMSProp.
 
-    The rate is 5e-4, because the networks are small; c = 0.05. Makes the system and returns it, a WGAN.
-    `width` is a factor of the hidden widths, and `shape` the shape of one sample.
+    The learning rate, 5e-4, is above the paper's, because the networks are small. D's weights are clipped to
+    [-c, c] with c = 0.05. Returns a WGAN. width: a factor of the sizes of the hidden layers; shape: (height,
+    width, channels) of a picture, which the networks follow.
     """
     return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99, shape=shape)
 
@@ -97,8 +93,9 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
 
-    The first 25 generator steps, and later every 500th, have 100 critic steps. Makes the system and returns
-    it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape of one sample.
+    The first 25 generator steps, and later every 500th, have 100 critic steps.
+    Returns a WGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25, shape=shape)
 
@@ -106,8 +103,9 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units, RMSProp(5e-4), c = 0.1.
 
-    Makes the system and returns it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    D's weights are clipped to [-c, c]. There is no moving average.
+    Returns a WGAN. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0, shape=shape)
 
@@ -115,8 +113,10 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Makes the system and returns it, a WGAN. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 5,000 steps, and
+    needs a folder of pictures (the option --data).
+    Returns a WGAN. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return from_folder(mnist(width, shape), steps=5000)
 

@@ -47,16 +47,12 @@ class WGANGP(TwoPlayers):
         return ("D",) * self.n_critic + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The objective of the critic f: the Result with its loss, penalty included, and its gradient for f.
+        """The Result of the critic's step: its loss with the penalty, and the gradient for f.
 
         The loss is mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, at random points x^ between
-        real samples x and fakes g(z). The metrics are "penalty", the last term, and "distance", which is mean
-        f(x) - mean f(g(z)).
-
-        params   {network: Parameters}
-        batch    the Batch; batch["x"] are the real samples x
-        seed     the seed of all random numbers
-        fakes    the Fakes g(z) to use; None: new fakes are drawn
+        real samples x and fakes g(z). f is the critic, the network D, and g the generator. The metrics are
+        "penalty", the last term, and "distance", which is mean f(x) - mean f(g(z)). params are {network:
+        Parameters}, x is batch["x"]. fakes are the Fakes g(z); None: new fakes are drawn from `seed`.
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -72,14 +68,10 @@ class WGANGP(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """The objective of the generator g: the Result with the loss -mean f(g(z)) and its gradient for g.
+        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic f.
 
-        params   {network: Parameters}
-        batch    the Batch
-        seed     the seed of all random numbers
-        fakes    the Fakes g(z) to use; None: new fakes are drawn
-
-        The gradient passes through the frozen critic f.
+        params are {network: Parameters}. fakes are the Fakes g(z); None: new fakes are drawn for the batch
+        from `seed`. There are no metrics.
         """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -91,15 +83,16 @@ class WGANGP(TwoPlayers):
 
 
 def _adam(lr=1e-4):
-    """{"D": Adam, "G": Adam} with the learning rate lr and Algorithm 1's beta1 = 0 and beta2 = 0.9."""
+    """{"D": Adam, "G": Adam} with the learning rate lr, beta1 = 0 and beta2 = 0.9, as in Algorithm 1."""
     return both(Adam(lr, beta1=0.0, beta2=0.9))
 
 
 def digits(width=1.0, shape=(8, 8, 1)):
-    """8x8 pictures: three dense layers in G and in D; Adam with a learning rate above the paper's.
+    """8x8 pictures: G and D with two hidden dense layers of 256 units; Adam.
 
-    The rate is 5e-4, because the networks are small. Makes the system and returns it, a WGANGP. `width` is a
-    factor of the hidden widths, and `shape` the shape of one sample.
+    The learning rate, 5e-4, is above the paper's, because the networks are small.
+    Returns a WGANGP. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99, shape=shape)
 
@@ -107,8 +100,9 @@ def digits(width=1.0, shape=(8, 8, 1)):
 def mnist(width=1.0, shape=(28, 28, 1)):
     """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1.
 
-    Makes the system and returns it, a WGANGP. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    They are lambda = 10, n_critic = 5 and Adam(1e-4, beta1 = 0, beta2 = 0.9).
+    Returns a WGANGP. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000, shape=shape)
 
@@ -116,8 +110,9 @@ def mnist(width=1.0, shape=(28, 28, 1)):
 def points(width=1.0, shape=(2,)):
     """Points in the plane: G and D with three hidden layers of 128 units; lambda is 0.1; Adam.
 
-    The learning rate, 1e-3, is above the paper's. Makes the system and returns it, a WGANGP. `width` is a
-    factor of the hidden widths, and `shape` the shape of one sample.
+    lambda is the weight of the gradient penalty. The learning rate, 1e-3, is above the paper's.
+    Returns a WGANGP. width: a factor of the sizes of the hidden layers; shape: (numbers in a row,), which the
+    networks follow.
     """
     return on_points(
         WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1), shape=shape
@@ -127,8 +122,10 @@ def points(width=1.0, shape=(2,)):
 def pictures(width=1.0, shape=(32, 32, 3)):
     """Pictures of any size from 8x8 on, grey or colour: `mnist` with as many levels as the size needs.
 
-    Makes the system and returns it, a WGANGP. `width` is a factor of the hidden widths, and `shape` the shape
-    of one sample.
+    A level is a layer that doubles the picture in G, or halves it in D. Training takes 5,000 steps, and
+    needs a folder of pictures (the option --data).
+    Returns a WGANGP. width: a factor of the sizes of the hidden layers; shape: (height, width, channels) of a
+    picture, which the networks follow.
     """
     return from_folder(mnist(width, shape), steps=5000)
 

@@ -44,17 +44,15 @@ class Classifier(System):
         return {"C": self.cross_entropy}
 
     def cross_entropy(self, params, batch, seed):
-        """The objective of C: the Result with the loss -mean log p(c | x), its gradient, and the accuracy.
+        """The Result of a step: the loss -mean log p(c | x), its gradient for C, and the accuracy.
 
-        params   {"C": Parameters}; the gradient is that for C's parameters
-        batch    the Batch with pictures batch["x"] and class numbers c, batch["labels"]
-        seed     the seed of the random moves and of dropout
-
-        Each picture is moved at random by up to `shift` pixels. The accuracy is the share of the pictures for
-        which the largest logit is that of c.
+        x are the pictures batch["x"], each moved at random by up to `shift` pixels. c are their labels,
+        batch["labels"]. The metric "accuracy" is the share of the pictures for which the largest logit is
+        that of c. params are {"C": Parameters}. The moves and dropout are drawn from `seed`.
         """
         C = self.networks["C"]
-        x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
+        lowest, _ = self.pixels
+        x = shifted(batch["x"], self.shift, stream(seed, "shift"), fill=lowest)
         logits, cache = C.forward(params["C"], x, Pass(derive(seed, "C")))
         loss, dlogits = softmax_cross_entropy(logits, batch["labels"])
         _, dpsi = C.backward(dlogits, cache, need_dx=False)
@@ -64,59 +62,60 @@ class Classifier(System):
         """The probabilities p(class | x) (N, K) of the K classes, for pictures x (N, H, W, channels).
 
         params       {"C": Parameters}
-        statistics   measured statistics for BatchNorm (see `measure`); None: BatchNorm uses those of each 500
-                     pictures
+        statistics   measured statistics for BatchNorm (see `measure`); None: BatchNorm uses those of each
+                     group
 
-        Dropout is off. The pictures pass through C in groups of 500.
+        Dropout is off. The pictures pass through C in groups of 500, which limits the memory.
         """
-        return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
+        return softmax(_in_groups(self.networks["C"], params["C"], x, statistics))
 
     def features(self, params, x, statistics=None):
-        """The features (N, F) of pictures x (N, H, W, channels): the input of C's last layer, of F entries.
+        """The features (N, F) of pictures x (N, H, W, channels): the input of C's last layer.
 
-        params       {"C": Parameters}
-        statistics   measured statistics for BatchNorm; None: BatchNorm uses those of each 500 pictures
-
-        Dropout is off.
+        F is the number of entries of this input. params are {"C": Parameters}. statistics are the measured
+        statistics for BatchNorm; None: those of each group of 500 pictures. Dropout is off.
         """
-        return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
+        return _in_groups(self.networks["C"][:-1], params["C"], x, statistics)
 
 
-def _in_pieces(net, psi, x, statistics):
+def _in_groups(net, psi, x, statistics):
+    """The outputs of `net` with the parameters psi for the rows of x, in groups of 500, without dropout.
+
+    statistics: measured statistics for BatchNorm, or None.
+    """
+    context = Pass(None, statistics)  # without a seed dropout is off
     return np.concatenate(
-        [net.forward(psi, x[i : i + 500], Pass(None, statistics))[0] for i in range(0, len(x), 500)]
+        [y for y, _ in (net.forward(psi, x[i : i + 500], context) for i in range(0, len(x), 500))]
     )
 
 
 def shifted(x, most, rng, fill):
-    """A copy of the pictures x (N, H, W, channels) in which each picture is moved along both axes at random.
+    """A copy of the pictures x (N, H, W, channels), each moved by -most to most pixels along both axes.
 
-    most   the distances are from -most to most pixels
-    rng    a numpy Generator, which draws the distances
-    fill   the value of new pixels at the border
+    The distances are integers, drawn from `rng`, a numpy Generator. New pixels get the value `fill`.
     """
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
-    top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]
+    top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]  # (N, 1) each: the corner of each crop
+    # picture i of the result: rows top[i] to top[i] + h - 1, columns left[i] to left[i] + w - 1 of wide[i]
     return wide[
         np.arange(n)[:, None, None], (top + np.arange(h))[:, :, None], (left + np.arange(w))[:, None, :]
     ]
 
 
 def _convolutional(shape, classes, width, rate, steps, **settings):
-    """Make a Classifier of pictures with one convolution with max-pooling for each level, and a dense layer.
+    """A Classifier of pictures of shape (height, width, channels), of a size that `levels_of` knows.
 
-    shape      (height, width, channels) of a picture, of a size that `levels_of` knows
-    classes    the number of classes
-    width      factor of the hidden sizes. Without it, the last convolution has 32 channels for each level,
-               the one before it half as many (32 and 64 for two levels), and the dense layer has 128 units
-    rate       the learning rate of Adam, which falls to 0 in `steps` steps
-    settings   further fields of the Classifier
-
-    Dropout follows the dense layer, and then comes the layer of the logits.
+    C has one convolution with max-pooling for each level, then a dense layer of 128 units with dropout, then
+    the layer of the logits. The last convolution has 32 channels for each level, the one before it half as
+    many: 32 and 64 for two levels. `width` is a factor of these numbers and of 128. Adam's learning rate
+    falls from `rate` to 0 in `steps` steps, along a cosine. `classes` is the number of classes, `settings`
+    are further fields of the Classifier. Raises ValueError for another size, or for a single class.
     """
-    channels = channels_of(levels_of(shape[:2])[1], 32, width)[::-1]
-    C = pooling_discriminator(shape[:2], channels, max(int(128 * width), 4), shape[2], outputs=classes)
+    *size, colours = shape
+    _, levels = levels_of(size)
+    channels = channels_of(levels, 32, width)[::-1]  # from the first convolution to the last
+    C = pooling_discriminator(size, channels, max(int(128 * width), 4), colours, outputs=classes)
     return Classifier(
         classes=classes,
         sample_shape=shape,
@@ -130,8 +129,8 @@ def _convolutional(shape, classes, width, rate, steps, **settings):
 def digits(width=1.0, shape=(8, 8, 1), classes=10):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    Makes the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape
-    of one sample and `classes` the number of classes.
+    Returns a Classifier. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     return _convolutional(shape, classes, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
@@ -139,9 +138,9 @@ def digits(width=1.0, shape=(8, 8, 1), classes=10):
 def mnist(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    Training takes ten epochs. In training every picture is moved by up to one pixel along both axes. Makes
-    the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape of
-    one sample and `classes` the number of classes.
+    Training takes ten epochs. In training every picture is moved by up to one pixel along both axes.
+    Returns a Classifier. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     settings = {"data": "mnist", "batch_size": 128, "shift": 1}
     return _convolutional(shape, classes, width, rate=2e-3, steps=4690, **settings)
@@ -150,9 +149,9 @@ def mnist(width=1.0, shape=(28, 28, 1), classes=10):
 def pictures(width=1.0, shape=(32, 32, 3), classes=10):
     """Pictures of any size from 8x8 on, with any number of classes: `digits`, with the levels they need.
 
-    In training every picture is moved by up to one pixel along both axes. Makes the system and returns it, a
-    Classifier. `width` is a factor of the hidden widths, `shape` the shape of one sample and `classes` the
-    number of classes.
+    In training every picture is moved by up to one pixel along both axes.
+    Returns a Classifier. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     settings = {"data": "a folder of images", "batch_size": 64, "shift": 1}
     return _convolutional(shape, classes, width, rate=1e-3, steps=3000, **settings)
@@ -161,8 +160,8 @@ def pictures(width=1.0, shape=(32, 32, 3), classes=10):
 def dense(width=1.0, shape=(28, 28, 1), classes=10):
     """28x28 pictures: dense layers of the sizes 784-256-256-10 with ReLU, Adam.
 
-    Makes the system and returns it, a Classifier. `width` is a factor of the hidden widths, `shape` the shape
-    of one sample and `classes` the number of classes.
+    Returns a Classifier. width: a factor of the sizes of the hidden layers; shape: (height, width, channels)
+    of a picture, which the networks follow; classes: the number of classes.
     """
     h = max(int(256 * width), 4)
     return Classifier(

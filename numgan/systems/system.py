@@ -190,11 +190,8 @@ class Latent:
         z is drawn in float64 and then converted to `dtype` (float32 by default). So float32 and float64 get
         the same numbers, up to rounding.
         """
-        z = (
-            rng.standard_normal((n, self.size))
-            if self.kind == "normal"
-            else rng.uniform(-1, 1, (n, self.size))
-        )
+        shape = n, self.size
+        z = rng.standard_normal(shape) if self.kind == "normal" else rng.uniform(-1, 1, shape)
         return (self.scale * z).astype(dtype)
 
 

@@ -118,9 +118,9 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, output, width, scalars):
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.001)
     try:
         with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
             compiled._core.run(kernel, (1, 1), **arrays, **scalars)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -35,6 +35,7 @@ from numgan.systems.system import Latent, System
 from numgan.training import sampling
 
 NETS = {"networks": {}, "optimizers": {}, "sample_shape": (2,)}
+GAME = NETS | {"latent": Latent(2)}
 
 
 SAID = [  # the constants of the papers, and of the libraries that readers know
@@ -92,34 +93,34 @@ SAID = [  # the constants of the papers, and of the libraries that readers know
             "shares_fakes": False,
         },
     ),
-    (partial(gan.GAN, **NETS), {"loss": losses.nonsaturating, "k": 1, "shares_fakes": False}),
+    (partial(gan.GAN, **GAME), {"loss": losses.nonsaturating, "k": 1, "shares_fakes": False}),
     (
-        partial(two_player.TwoPlayerGAN, **NETS),
+        partial(two_player.TwoPlayerGAN, **GAME),
         {"loss": losses.nonsaturating, "k": 1, "remedies": (), "now": 0, "shares_fakes": False},
     ),
-    (partial(wgan.WGAN, **NETS), {"n_critic": 5, "warm": 0}),
+    (partial(wgan.WGAN, **GAME), {"n_critic": 5, "warm": 0}),
     (
-        partial(wgan_gp.WGANGP, **NETS),
+        partial(wgan_gp.WGANGP, **GAME),
         {"n_critic": 5, "penalty": penalties.GradientPenalty(10.0, 1.0, False)},
     ),
     (
-        partial(dragan.DRAGAN, **NETS),
+        partial(dragan.DRAGAN, **GAME),
         {"remedies": (penalties.DRAGANPenalty(penalties.GradientPenalty(10.0, 1.0, False)),)},
     ),
     (penalties.DRAGANPenalty, {"gradient_penalty": penalties.GradientPenalty(10.0, 1.0, False)}),
-    (partial(r1.R1GAN, **NETS), {"remedies": (penalties.R1Penalty(10.0, 1),)}),
+    (partial(r1.R1GAN, **GAME), {"remedies": (penalties.R1Penalty(10.0, 1),)}),
     (penalties.R1Penalty, {"gamma": 10.0, "every": 1}),
-    (partial(r3gan.R3GAN, **NETS), {"gamma": 1.0, "every": 1, "now": 0}),
-    (partial(roth.RothGAN, **NETS), {"remedies": (penalties.RothPenalty(2.0),)}),
+    (partial(r3gan.R3GAN, **GAME), {"gamma": 1.0, "every": 1, "now": 0}),
+    (partial(roth.RothGAN, **GAME), {"remedies": (penalties.RothPenalty(2.0),)}),
     (penalties.RothPenalty, {"gamma": 2.0}),
-    (partial(consensus.ConsensusGAN, **NETS), {"gamma": 10.0}),
+    (partial(consensus.ConsensusGAN, **GAME), {"gamma": 10.0}),
     (
-        partial(unrolled.UnrolledGAN, **NETS),
+        partial(unrolled.UnrolledGAN, **GAME),
         {"loss": losses.minimax, "unroll": 5, "inner": None, "standing": None},
     ),
     (partial(classifier.Classifier, **NETS), {"shift": 0}),
-    (partial(conditional.Conditional, **NETS), {"shares_fakes": True}),
-    (partial(dcgan.DCGAN, **NETS), {"shares_fakes": True}),
+    (partial(conditional.Conditional, **GAME), {"shares_fakes": True}),
+    (partial(dcgan.DCGAN, **GAME), {"shares_fakes": True}),
 ]
 
 

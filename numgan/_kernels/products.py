@@ -270,14 +270,15 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
         kh, *rest = dw.shape
         both = dw if parts == 1 else empty((2 * kh, *rest), x.dtype)
         # The number of blocks of input channels: enough for all threads, but with at least 16 channels in a
-        # block; and with at most 256 channels times phases, so that a block stays in the cache. All are
+        # block; and with at most 256 channels times phases (the product of the strides), so that a block stays in the cache. All are
         # rounded up.
         channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))
         _run("fast_conv2d_weight_gradient", (parts * channels, -(-o // 256)), window, x=x, dy=dy, dw=both)
         if parts == 2:
             np.add(both[:kh], both[kh:], out=dw)
     elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:
-        # here the inputs need not be finite: no weights are padded, and entries outside a window are dropped
+        # Here x and dy may hold inf or nan: unlike in conv2d, no zeros are added to a factor. The entries of
+        # `wide` that lie outside a window are dropped.
         (kh, kw), (down, _) = kernel, stride
         wide = conv2d_weight_gradient(x, _grouped(dy, count), (kh, kw + count - 1), (down, count), padding)
         wide = wide.reshape(*wide.shape[:3], count, o)

@@ -242,8 +242,11 @@ def check(rung):
 def truth(kind, arrays, rest):
     """The exact result of a kernel and the scale of its errors, both in float64: (C64, |A| |B|).
 
-    C64 is the definition for the arguments, |A| |B| the definition for their absolute values. arrays is
-    {name: array} for a kernel of this kind, rest the tuple of the other arguments.
+    The reference kernel of the kind computes C64 from the arguments, and |A| |B| from their absolute values.
+
+    kind     "matmul" or "conv", a key of KINDS
+    arrays   {name: array}, the arguments of the kernel that are arrays
+    rest     the tuple of its other arguments
     """
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)

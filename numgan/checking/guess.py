@@ -6,10 +6,11 @@ from .methods import missing_parameter
 def guess(point):
     """A random input that the layer of a Point accepts: the first of several shapes that raises no error.
 
-    The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has one,
-    and is 12 without such a layer. If that layer has the attribute `classes`, a number, the input is random
-    labels. `point` is the Point of `check_layer`, before it has an input. Raises ValueError if no shape is
-    accepted.
+    The layer is followed inwards to its first inner layer, and so on, until one has an attribute `inputs`,
+    `channels` or `classes`, or no inner layer. That layer decides. If its `classes` is a number, the input
+    is random labels. Otherwise the size of the last axis is its `inputs` or `channels`, or a size in the
+    shapes of its parameters, or 12 if there is none. `point` is the Point of `check_layer`, before it has an
+    input. Raises ValueError if no shape is accepted.
     """
     first = point.layer
     while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):

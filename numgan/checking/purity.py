@@ -167,12 +167,13 @@ def computes_in_float64(point):
 
 
 def rough(f):
-    """The largest jump of a function f, relative to the size of f, if f is rough; 0.0 if f is smooth.
+    """The largest jump of a function f, relative to the size of f, if f is rough; 0.0 if f is not rough.
 
-    f(k) is a vector, at arguments that move by k tiny steps. On such a short line, a smooth function has the
-    same small bend everywhere. A kink or a step bends it at one place more. A function whose numbers are
-    rounded to float32 has other bends at several places. Three lengths of steps are tried, because rounded
-    numbers can look straight for one of them.
+    f(k) is a vector, at arguments that move by k tiny steps. A smooth function has the same small bend at
+    every step. A kink or a step of f changes the bend at one or two places, and f does not count as rough.
+    Numbers that are rounded to float32 change the bend at three places or more: f is rough. Three lengths
+    of steps are tried, because rounded numbers can look straight for one of them. The result is also 0.0 if
+    a value of f is not finite, or if all values are 0.
     """
     for length in (1, 0.41, 0.17):
         values = np.array([f(length * k) for k in range(STEPS)])

@@ -57,8 +57,11 @@ class Watch:
         self.given = [array for _, array in arrays_inside(given, depth=9)]
         self.ids = {id(thing) for thing in (*given, *self.given)}
         self.innocent, self.changes, self.batch = innocent, changes, batch
-        self.cleared, self.inside, self.met, self.found, self.key = [], {}, False, None, None
-        self.lines, self.note, self.array, self.numbers = 0, "", None, None
+        self.met, self.found, self.key = False, None, None
+        self.cleared = []  # copies of the suspect arrays whose key is in `innocent`
+        self.inside = {}  # {(id, name, contents) of a container or layer: (value, its arrays to look at)}
+        self.lines, self.note = 0, ""
+        self.array, self.numbers = None, None  # the array that was changed, and a copy of its new numbers
         for size in self.sizes:  # new arrays then do not get memory in which a gradient was
             makers = (np.empty, kernels.empty)
             junk = [make((size * n,), np.float64) for make in makers for n in (1, self.batch) * 8]

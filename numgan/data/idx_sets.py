@@ -274,7 +274,12 @@ def is_there(name, split, folder):
 
 
 def _chosen(found, name, split, what):
-    """The path of a file of a set in the dict of `find`, by its own name or MNIST's; None without one."""
+    """The path of a file of the set `name` in the dict of `find`, or MNIST's file; None if both are missing.
+
+    The set's own name comes first; files with MNIST's names are the second choice.
+    split   "train" or "test"
+    what    "images" or "labels"
+    """
     return found.get((name, split, what)) or found.get(("mnist", split, what))
 
 

@@ -59,8 +59,11 @@ def kind_of(start):
 
 
 def packed_in(names):
-    """An advice about the first archive or pickle among the names of files, after "; "; "" if there is none.
+    """The end of an error message about the first archive or pickle among files; "" if there is none.
 
+    names   the names of the files; the first one in sorted order counts
+
+    The text begins with "; ". It advises to unpack an archive, or says that a pickle is no data for numgan.
     A folder may hold the archive that was downloaded, and not yet its files.
     """
     for name in sorted(names):

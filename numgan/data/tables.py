@@ -20,6 +20,7 @@ from .kinds import packed_in
 from .order import numbered
 from .text_tables import read_text_table
 
+MEMBERS = 16  # largest number of arrays in an .npz file of rows
 ARRAYS, TEXTS = (".npy", ".npz"), (".csv", ".tsv", ".txt")
 OTHERS = {  # {suffix: how to convert the file}
     ".dat": "rename it to data.csv, if it is a table as text",
@@ -159,7 +160,7 @@ def load_npz(path):
     """{name: array} of an .npz file, which may be compressed. Raises FileFormatError and OSError."""
     data = read(path, MOST)
     try:
-        expect_directory(file := io.BytesIO(data), 16, path)
+        expect_directory(file := io.BytesIO(data), MEMBERS, path)
         with zipfile.ZipFile(file) as archive:
             if sum(info.file_size for info in archive.infolist()) > MOST:
                 raise damaged(path, f"at most {MOST:,} bytes when unpacked", "more", "make a smaller file")

@@ -53,7 +53,10 @@ class Adviser:
     # ---- another run
 
     def slower(self):
-        """A sentence that advises to start again with a tenth of the present learning rate."""
+        """A sentence that advises to start again with a tenth of the learning rate with which the run began.
+
+        If the optimisers have several rates, the smallest counts.
+        """
         rates = [value_at(rule.lr, 0) for rule in self.system.optimizers.values() if hasattr(rule, "lr")]
         if not rates:
             return "Start again with optimisers of smaller learning rates."
@@ -171,7 +174,7 @@ class Adviser:
         """
         mine = self.recipe
         for preset, make in systems.presets(name).items():
-            if make(0.05).sample_shape == tuple(self.system.sample_shape):
+            if make(systems.NARROW).sample_shape == tuple(self.system.sample_shape):
                 other = replace(mine, system=name, preset=preset, **OF_A_SYSTEM)
                 if self._accepted(other):
                     return [other]

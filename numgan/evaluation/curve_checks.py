@@ -129,6 +129,7 @@ def _without_penalty(records, name):
     late = late[-max(1, len(late) // 4) :]
     return np.median(
         [
+            # record["computed"] names the metrics of an earlier step: then the loss holds no penalty
             record["losses"][name]
             - (0.0 if "penalty" in record.get("computed", {}) else record["metrics"].get("penalty") or 0.0)
             for record in late

@@ -88,7 +88,8 @@ def judge_of(run):
     """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
-        systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")
+        systems.build("classifier", preset, systems.NARROW).sample_shape
+        for preset in systems.presets("classifier")
     ]
     if run.missing or recipe is None or recipe["data"] not in JUDGED or shape not in known:
         return None

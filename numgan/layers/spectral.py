@@ -188,8 +188,9 @@ def refreshed(net, p):
 def power_step(net, p):
     """A copy of the Parameters p of `net` in which every Spectral has made one power iteration.
 
-    Each Spectral starts from its u and uses its W. Held entries of other layers get their new values too. All
-    other entries are those of p.
+    Each Spectral starts from its u and uses its W. If other layers have held entries (stored with the
+    weights, not trained), these get the values that `refreshed` of the layer returns. All other entries are
+    those of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

@@ -109,8 +109,9 @@ def labels(where, name, x, count=None, classes=None):
     count     the required number of labels; None, the default: any
     classes   every label must be below this number; None, the default: any label from 0
 
-    Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
-    0. `where` and `name`, the names of the metric and of the argument, are for the message.
+    Raises ValueError for another shape, other numbers than integers, an empty array, a masked array, another
+    number of labels than `count`, or a label below 0 or not below `classes`. `where` and `name`, the names of
+    the metric and of the argument, are for the message.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":

@@ -270,8 +270,9 @@ DETAILS = (
 def summary(results):
     """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst value.
 
-    The worst value is that of all looks (measurements) after the equilibrium; the width has none. results is
-    {arm: [result of each seed]}. A row is an arm, a column a figure; figures that an arm lacks are "-".
+    The worst value is that of all looks (measurements) after the equilibrium. The figure "width" has no
+    worst value. results is {arm: [result of each seed]}. A row is an arm, a column a figure; figures that an
+    arm lacks are "-".
     """
 
     def cell(column, found):  # the text of a cell, from the results `found` of all seeds

@@ -119,7 +119,10 @@ def differences(before, classes, dataset):
 
 
 def _of_units(before, now):
-    """Texts about the shift and scale of two fingerprints: at most one text, which names the columns of x."""
+    """A list of at most one text: how the shift and scale of two fingerprints differ; [] if they are equal.
+
+    The text names the columns of x that differ, or says which rows are standardised and which are not.
+    """
     old, new = ([about[name] for name in UNITS if name in about] for about in (before, now))
     if old == new:
         return []

@@ -94,9 +94,9 @@ def train(
                                the values of the run; only `steps` may be another number, such as a larger one
                                to extend the run
     resume                     True: continue the run in `out`
-    recipe                     a `recipes.Recipe`, so that the run can be opened by its folder alone. With
-                               resume=True: that of the run; if equal data are now in another place, the
-                               recipe has this new place
+    recipe                     a `recipes.Recipe`, so that the run can be opened by its folder alone. None:
+                               there is none. With resume=True, None: the run's own recipe. If its data were
+                               moved, give this recipe with their new place
     weights                    initial {network: Parameters}, such as another run's `state.params`; None:
                                random. Not with resume=True
     log_every, picture_every   steps between lines of metrics.jsonl (None: 10), and between sample pictures

@@ -270,8 +270,8 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
         kh, *rest = dw.shape
         both = dw if parts == 1 else empty((2 * kh, *rest), x.dtype)
         # The number of blocks of input channels: enough for all threads, but with at least 16 channels in a
-        # block; and with at most 256 channels times phases (the product of the strides), so that a block stays in the cache. All are
-        # rounded up.
+        # block; and with at most 256 channels times phases (the product of the strides), so that a block
+        # stays in the cache. All are rounded up.
         channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))
         _run("fast_conv2d_weight_gradient", (parts * channels, -(-o // 256)), window, x=x, dy=dy, dw=both)
         if parts == 2:

@@ -79,9 +79,14 @@ def is_zero_by_cancelling(block, analytic, rng):
 
 
 def lost_in_rounding(block, analytic, numeric):
-    """Whether two derivatives differ by no more than the rounding errors of quotients, which are large here.
+    """Whether two derivatives differ only by large rounding errors of difference quotients.
 
-    They are large if f is far larger than its change, such as 1e9 + sin(x).
+    block               the Block that holds the function and the array
+    analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
+
+    Rounding errors are large if the function is far larger than its change, such as 1e9 + sin(x): if the
+    error of a quotient is above 1e-6 of the largest numeric derivative. The derivatives may then differ by
+    10 errors, or by 1000 errors up to a tenth of the largest numeric derivative.
     """
     own, gap = np.abs(numeric).max(initial=0), np.abs(analytic - numeric).max(initial=0)
     error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0) / STEP

@@ -309,6 +309,7 @@ def _near_kink(block, rng):
 
 
 def _on_kink(subject, name):
+    """The OnKink error, not raised, that the array called `name` of a Subject cannot be checked at its x."""
     return OnKink(
         subject.message(
             f"{name} cannot be checked here: the point sits on a kink (the one-sided slopes differ); give an "

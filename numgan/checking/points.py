@@ -174,6 +174,7 @@ class Case:
 
     @property
     def title(self):
+        """The name of the case for messages; see `name` above."""
         text = repr(self.layer)
         return self.name or (text if "\n" not in text else type(self.layer).__name__)
 
@@ -217,7 +218,8 @@ class Point:
                     f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
                     f"got y{path} = {kind(array)}"
                 )
-        self.batch = len(leaves(self.x)[0][1])
+        _, first = leaves(self.x)[0]  # pairs (path, array)
+        self.batch = len(first)
         self.dy = normal(self.rng("dy"), self.y)
         self.tdy = normal(self.rng("tdy"), self.y)
         self.tx = normal(self.rng("tx"), self.x)

@@ -99,6 +99,7 @@ class Report:
         return {name: error for name, error, _ in self.rows}[check]
 
     def __str__(self):
+        """A line with the largest error, and a line for each row: its name, its error or "ok", its note."""
         width = max((len(check) for check, *_ in self.rows), default=0)
         lines = []
         for check, error, note in self.rows:

@@ -80,6 +80,10 @@ class Watch:
         return np.array_equal(self.array, self.numbers) or bool((self.array == self.array.flat[0]).all())
 
     def __call__(self, frame, event, argument):
+        """The trace function of Python: look at all variables of a frame after each line, and at its result.
+
+        frame, event, argument   as for sys.settrace. Returns self to trace on, None to leave the frame out
+        """
         if self.found or self.note or frame.f_code.co_filename.startswith(SKIPPED):
             return None
         if event == "call":
@@ -233,6 +237,7 @@ def recording(see):
 
     class Recording(np.ndarray):
         def __array_ufunc__(self, ufunc, method, *inputs, out=None, **words):
+            """Called by NumPy for an elementwise function: compute it with plain arrays, and call `see`."""
             if out is not None:
                 words["out"] = _plain(out)
             result = getattr(ufunc, method)(*_plain(inputs), **words)
@@ -241,6 +246,7 @@ def recording(see):
             return out[0] if out is not None and len(out) == 1 else _as(Recording, result)
 
         def __array_function__(self, function, types, arguments, words):
+            """Called by NumPy for its other functions: compute with plain arrays, and call `see`."""
             result = function(*_plain(arguments), **_plain(words))
             if isinstance(result, np.ndarray):
                 result = see(result, function.__name__)

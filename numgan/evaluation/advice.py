@@ -91,7 +91,7 @@ class Adviser:
         return self._some(ways) or self.slower()
 
     def bolder(self):
-        """A sentence with a remedy for a D or critic that is worse than G: twice its number of updates in a step.
+        """A sentence with a remedy for a D or critic that is worse than G: twice its updates in a step.
 
         For a system without a setting of this number it is that of `slower`.
         """

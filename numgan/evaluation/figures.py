@@ -111,10 +111,7 @@ def _modes(side, by):
 
 
 def _distance(side, by):
-    """{figure: value} with the sliced Wasserstein distance of the Side `side` and the test rows of `by`.
-
-    Of both, the first n rows are compared, n being the smaller number of rows. by: the Setting.
-    """
+    """{figure: value}: the sliced Wasserstein distance of the Side `side` and of the test rows, by.test."""
     n = min(len(side.x), len(by.test.x))
     return {"sliced_wasserstein": metrics.sliced_wasserstein(side.x[:n], by.test.x[:n], DIRECTIONS, by.seed)}
 
@@ -162,7 +159,7 @@ def _alike(side, by):
 def _parzen(side, by):
     """{figure: value}: the mean log-likelihood of the test rows under a Parzen window, its error, and sigma.
 
-    The window has the rows of the Side `side` as centres. The validation rows of the Setting `by` choose sigma.
+    The window has the rows of the Side `side` as centres. The validation rows of Setting `by` choose sigma.
     """
     found = metrics.parzen(side.x, by.validation, by.test.x)
     return {
@@ -173,10 +170,7 @@ def _parzen(side, by):
 
 
 def _mmd(side, by):
-    """{figure: value} with the maximum mean discrepancy of the Side `side` and the test rows of `by`.
-
-    by: the Setting, with sigma, the width of the Gaussian kernel.
-    """
+    """{figure: value}: the maximum mean discrepancy of the Side `side` and the test rows of Setting `by`."""
     return {"mmd": metrics.mmd(by.test.flat, side.flat, by.sigma)}
 
 
@@ -201,10 +195,7 @@ def _manifolds(side, by, space="flat"):
 
 
 def _frechet(side, by):
-    """{figure: value} with the Frechet distance of the judge's features of `side` and of the test rows.
-
-    side is a Side, by the Setting.
-    """
+    """{figure: value}: the Frechet distance of the judge's features of the Side `side` and of by.test."""
     return {"frechet_distance": metrics.frechet_distance(by.test.features, side.features)}
 
 
@@ -234,10 +225,7 @@ def _answers(side, by):
 
 
 def _kid(side, by):
-    """{figure: value} with the kernel inception distance of the judge's features of `side` and test rows.
-
-    side is a Side, by the Setting.
-    """
+    """{figure: value}: the kernel inception distance of the judge's features of `side` and of by.test."""
     return {"kid": metrics.kid(by.test.features, side.features)}
 
 

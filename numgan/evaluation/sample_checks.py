@@ -83,7 +83,7 @@ class _Advice:
         return self.young or self.adviser.variety()
 
     def quality(self):
-        """The advice for samples unlike the data: more steps, or a smaller rate if more steps change nothing."""
+        """The advice for samples unlike the data: more steps, or a smaller rate if steps change nothing."""
         if self.young:
             return self.young
         if self.steps and self.adviser.can_learn:

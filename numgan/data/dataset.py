@@ -301,7 +301,7 @@ class Unpaired:
 
 
 def _sources(sides):
-    """The different sources of the Datasets {name: Dataset}, joined by "; " in one text."""
+    """The different sources of the Datasets in the dict `sides`, joined by "; " in one text."""
     return "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
 

@@ -288,7 +288,10 @@ def has_part(folder, split):
 
 
 def is_there(name, split, folder):
-    """Whether the pictures and labels of the split "train" or "test" of a set are below `folder`."""
+    """Whether the files of pictures and of labels of the set `name` are below `folder`.
+
+    split   "train" or "test". Returns False if there is no such folder
+    """
     found = find(folder) if os.path.isdir(folder) else {}
     return all(_chosen(found, name, split, what) for what in ("images", "labels"))
 

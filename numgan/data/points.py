@@ -89,7 +89,10 @@ def load_points(name, split):
 
 
 def _circle(k, radius):
-    """The centres (k, 2) of k modes at equal distances on a circle around 0. Raises ValueError for k < 1."""
+    """The centres (k, 2) of k modes at equal distances on a circle around 0 with this radius.
+
+    Raises ValueError for k below 1.
+    """
     # linspace(0, 2 pi, K) would be wrong: its last centre equals the first, so there would be K - 1 modes,
     # one of them with double weight
     angle = 2 * np.pi * np.arange(_count("ring", "modes", k)) / k

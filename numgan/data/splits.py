@@ -38,9 +38,10 @@ def hold_out(dataset, share, seed=SEED):
 
     The rows of the test part are chosen at random. Without labels all rows are of one class.
 
-    share   the fraction of the rows of each class that goes to the test part, above 0 and below 1. It is
-            rounded to whole rows, with at least one row of each class on either side
-    seed    the seed of the choice, 0 if it is left out; equal seeds give equal parts
+    dataset   the Dataset
+    share     the fraction of the rows of each class that goes to the test part, above 0 and below 1. It is
+              rounded to whole rows, with at least one row of each class on either side
+    seed      the seed of the choice, 0 if it is left out; equal seeds give equal parts
 
     Raises ValueError for another share, or if a class has a single row.
     """

@@ -198,7 +198,7 @@ def _width(rows):
 def _header(path, lines, mark, names):
     """(number of columns, list of their names or None, number of rows above the numbers: 0 or 1) of a table.
 
-    path    the path of the file, for messages
+    path, lines, mark   the path of the file, for messages; its lines; the separator
     names   the names found in a comment, or None. They are taken if the first line is no header
 
     The number of columns is that of most of the first SAMPLE (100) lines, without columns at the end that are
@@ -254,7 +254,7 @@ def _warn_of_numbers(path, names):
 def _values(path, lines, mark, width, skipped):
     """(values (N, width) float64, odd, list of the N line numbers) of the rows of a table.
 
-    path      the path of the file, for messages
+    path, lines, mark   the path of the file, for messages; its lines; the separator
     width     the number of columns. A line may have more cells if these are empty
     skipped   the number of rows above the numbers, which are left out
     odd       {column: {row: cell}} of all cells that are no finite number; their values are nan

@@ -132,9 +132,11 @@ def _expect_pure(subject, derivative, skipped, at, rng):
 def _derivative(derivative, skipped, about, rng, slow, at):
     """Compare the derivatives of a loss with difference quotients: (max_error, notes), as `compare`.
 
-    derivative, skipped, at   as for `_expect_pure`
-    about                     the Subject, for messages
-    rng                       rng(purpose) is a Generator;  slow: True to compare every entry
+    derivative   derivative(*at) returns a tuple: the value of the loss, and its derivatives with respect to
+                 the arguments, without the first `skipped` ones
+    at           a tuple of arrays, the arguments
+    about        the Subject, for messages
+    rng          rng(purpose) is a Generator;  slow: True to compare every entry
     """
     blocks = [
         argument_block(f"derivative for input {i}", gradient, derivative, at, i)
@@ -146,8 +148,10 @@ def _derivative(derivative, skipped, about, rng, slow, at):
 def _tangent(derivative, tangent, about, rng, at):
     """Compare the tangents of a loss's derivatives with quotients: (max_error, notes), as `compare_outputs`.
 
-    tangent   tangent(*at, *directions) -> the change of each derivative when `at` moves along the directions
-    The other arguments are those of `_derivative`.
+    derivative   derivative(*at) returns a tuple: the value of the loss and its derivatives
+    tangent      tangent(*at, *directions) returns the change of each derivative when the arguments `at`, a
+                 tuple of arrays, move along the directions
+    about        the Subject, for messages;  rng: rng(purpose) is a Generator
     """
     directions = normal(rng("directions"), at)
     tangents = tangent(*at, *directions)

@@ -74,8 +74,8 @@ def has_kink(f):
     avoids reported kinks.
 
     j(h) = max|f(h) - 2 f(0) + f(-h)| / h falls to a tenth from h = 1e-5 to 1e-6 if f is smooth, and stays
-    at a kink. So f has a kink if j(1e-6) is above j(1e-5) / 2, above 1e-5 of the slope, above 1e-7, and above the
-    rounding error.
+    at a kink. So f has a kink if j(1e-6) is above j(1e-5) / 2, above 1e-5 of the slope, above 1e-7, and above
+    the rounding error.
     """
     middle, here = watched(f, 0.0)
     jumps = []

@@ -190,7 +190,11 @@ def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole
 def _objective(objective, slow, whole, point):
     """(largest error, notes) of the gradients of one objective at a SystemPoint, for all networks it trains.
 
-    The other arguments are those of `check_objective`. Raises GradientError if a gradient is wrong.
+    objective   the name of the objective;  point: the SystemPoint
+    slow        compare every entry of every parameter; False: random projections
+    whole       True: one random projection of all parameters of a network together
+
+    Raises GradientError if a gradient is wrong.
     """
     worst, notes = 0.0, []
     reproduce = f"numgan.check_system(system, seed={point.seed})"

@@ -168,7 +168,7 @@ class Dataset:
         seed     an integer of at least 0, from which the order of the rows is drawn
         pixels   (lowest, highest): the range of pictures in the batches, which are float32
 
-        Raises TypeError or ValueError for a batch_size below 1, a seed below 0, or one that is no integer.
+        Raises ValueError for a batch_size below 1 or a seed below 0, TypeError if one is no integer.
         """
         batches = Batches(len(self), batch_size, seed)
         return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
@@ -290,7 +290,10 @@ class Unpaired:
         """The Feed of shuffled batches, {name of each Dataset: its rows of x (batch_size, ...)}.
 
         Every Dataset is shuffled by its own permutations, drawn from (seed, its name). `epoch` of the Feed
-        counts the epochs of the first Dataset. The arguments are those of `Dataset.feed`.
+        counts the epochs of the first Dataset.
+
+        seed     an integer of at least 0. Equal arguments give equal batches
+        pixels   (lowest, highest): the range of pictures in the batches, which are float32
         """
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)

@@ -131,7 +131,10 @@ def _classes(folder, files, like, inside):
 def _warn_of_loose(folder, files, like, inside):
     """Warn, once, if some pictures are in a sub-folder and others are not. The first of these is named.
 
-    The pictures are those of `files` and of `inside`. The arguments are those of `_classes`.
+    folder, files   a folder, and the Paths of its pictures that are not broken
+    like, inside    those of the training part; equal to the first two if `folder` is this part
+
+    The pictures are those of `files` and of `inside`.
     """
     found = {path: _class_of(path, like) for path in inside}
     found |= {path: _class_of(path, folder) for path in files}
@@ -146,7 +149,10 @@ def _warn_of_loose(folder, files, like, inside):
 
 
 def _class_of(path, folder):
-    """The name of the first-level sub-folder of `folder` that the Path `path` is in, or None."""
+    """The name of the first-level sub-folder of `folder` that holds the picture `path`, a Path; or None.
+
+    None: the picture is directly in `folder`.
+    """
     names = path.relative_to(folder).parts
     return text_of(names[0]) if len(names) > 1 else None
 
@@ -284,8 +290,11 @@ def _files(folder, formats, apart=None):
 def _pictures(folder, formats, apart=None):
     """The Paths of all files below `folder` with the suffix of one of the `formats`, sorted name by name.
 
-    The arguments are those of `_files`. Raises FileNotFoundError if there is no such file, and the errors of
-    `_files`. If no picture is directly in `folder`, the first-level sub-folders are classes; then a warning
+    formats   names of Pillow's formats
+    apart     the folder of the other part of the data, or None
+
+    Raises FileNotFoundError if there is no such file, OSError if a folder cannot be read, FileFormatError if
+    a link leads into `apart`. If no picture is directly in `folder`, the first-level sub-folders are classes; then a warning
     names those that have files but no picture.
     """
     found, others = _files(folder, formats, apart)

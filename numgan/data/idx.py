@@ -59,9 +59,9 @@ def _parse(stream, size, axes, types, path):
 
     size     the length of the file in bytes, which the header must agree with; None if the stream
              decompresses a gzip file, whose length is unknown
+    axes     a tuple of the possible numbers of axes of the array
+    types    a tuple of the possible types of its values, keys of WORDS
     path     the name of the file, for messages
-
-    axes is a tuple. The other arguments are those of `read_idx`.
     """
     magic = stream.read(4)
     first = f"00 00 {_code(types[0]):02x} {axes[0]:02x}"

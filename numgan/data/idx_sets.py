@@ -309,7 +309,8 @@ def _locate(name, split, what, folder):
     """The Path of one file of the set `name`. It is downloaded if no folder is given and numgan knows how.
 
     split, what   "train" or "test"; "images" or "labels"
-    folder        the folder to look in; None: NUMGAN_DATA and the download, as `load_idx` says
+    folder        the folder to look in; None: the sub-folder `name` of the folder that the environment
+                  variable NUMGAN_DATA names; if it is not set, the file is downloaded
 
     Raises FileNotFoundError if the file is not in its folder or the set is not downloaded, ConnectionError or
     FileFormatError if the download fails.

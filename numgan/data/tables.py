@@ -71,7 +71,7 @@ def load_table(path, split="train"):
     folder, name = os.path.split(path)
     partner = re.sub("imgs|images", "labels", name) if suffix in ARRAYS else name
     other = os.path.join(folder, name.replace("train", "test"))
-    # own: this file, or the file beside it with "test" in its name, holds the split and nothing else
+    # own: arrays without a split in their names are those of this split, in this file or in `other`
     own = split == "train" or "train" in name and os.path.isfile(other)
     if own and split == "test":
         path, partner = other, partner.replace("train", "test")

@@ -309,7 +309,7 @@ def _decimals(lines, mark, values, odd):
     """Read numbers with decimal commas, such as 1,5: put them into `values`, and remove them from `odd`.
 
     lines, mark    the lines of the table and its separator
-    values, odd    as `_values` returns them; both are changed
+    values         (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
 
     Nothing is changed if the separator is a comma; if a cell has a decimal point; or if the separator is no
     semicolon, and all such cells may be thousands, such as 1,000.
@@ -329,8 +329,8 @@ def _decimals(lines, mark, values, odd):
 def _words(values, odd, titles):
     """A list of the columns of words. Columns of true and false become 1 and 0 in `values`, out of `odd`.
 
-    values, odd   as `_values` returns them; both are changed
-    titles        the name of each column
+    values   (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
+    titles   the name of each column
 
     In a column of words, more than half of the cells that are not missing are no numbers. Columns of true and
     false that have the name of labels are columns of words. A column whose odd cells all look like decorated

@@ -77,7 +77,12 @@ def _trend(records, kind, name):
 
 
 def _late(records, kind, name):
-    """The median of the last quarter of one curve, or None. The arguments are those of `_trend`."""
+    """The median of the last quarter of one curve; None if there are no numbers, or one is inf or nan.
+
+    records   the logged steps of a run, a list of dicts
+    kind      "losses", "metrics" or "gradients"
+    name      the name of the curve
+    """
     _, late = _trend(records, kind, name)
     return late
 

@@ -110,7 +110,8 @@ def _finished(home, system, dataset):
 def _train(home, recipe, system, dataset, progress):
     """Train the judge in the folder `home`, or resume its training, and return its open run.
 
-    The other arguments are those of `training.loop.train`.
+    recipe, system, dataset   the Recipe of the classifier, its System and its training data
+    progress                  True: messages and a progress bar on stderr
     """
     training.train(system, dataset, home, resume=runs.begun(home), recipe=recipe, progress=progress)
     return runs.open_run(home, system, dataset)

@@ -115,6 +115,7 @@ def _transposed_or_flipped(a, n, wrong, counts):
     """A text if a is n with two axes exchanged or flipped; "" if not. wrong and counts are not used."""
     if a.ndim < 2 or a.size < 2:
         return ""
+    # the second comparison: the numbers of the transposed n, written into an array with the shape of n
     transposed, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
     if _close(transposed.reshape(a.shape), n) or _close(a.reshape(target.shape), target):
         return "transposed: the last two axes are exchanged"

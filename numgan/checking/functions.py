@@ -185,10 +185,12 @@ def _filled_paths(x, arrays):
 
 
 def _is_pair(result):
+    """Whether a result is a tuple or list of two values."""
     return isinstance(result, (tuple, list)) and len(result) == 2
 
 
 def _name(f):
+    """The name of the function f for messages; "f" for a lambda or an object without a name."""
     return getattr(f, "__name__", "f").replace("<lambda>", "f")
 
 

@@ -91,6 +91,7 @@ def _functions(loss, target):
 
 
 def _logits(counts, rng):
+    """A tuple of arrays of random logits (n, 1), 2 times standard normal, one for each n in `counts`."""
     return tuple(2 * rng.standard_normal((n, 1)) for n in counts)
 
 

@@ -101,6 +101,7 @@ def _fits(form, positional, **words):
 
 
 def _with_default(word):
+    """The argument `word` as in the first line of a method, with its default value if it has one."""
     return f"{word}={DEFAULTS[word]}" if word in DEFAULTS else word
 
 

@@ -87,6 +87,7 @@ class Report:
     rows: list = field(default_factory=list)
 
     def add(self, check, max_error=None, note=""):
+        """Add a row: the name of the check, its largest relative error or None, and a note, a text."""
         self.rows.append((check, max_error, note))
 
     @property

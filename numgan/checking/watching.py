@@ -75,6 +75,7 @@ class Watch:
 
     @property
     def kept(self):
+        """Whether the changed array still has the new numbers, or one number everywhere; True without one."""
         if self.array is None:
             return True
         return np.array_equal(self.array, self.numbers) or bool((self.array == self.array.flat[0]).all())
@@ -162,6 +163,7 @@ class Watch:
         return (size in self.sizes or each in self.sizes) and id(array) not in self.ids
 
     def _each(self, array):
+        """The number of entries per sample of an array with one row for each sample; 0 for other arrays."""
         return np.size(array) // self.batch if np.ndim(array) > 1 and len(array) == self.batch > 1 else 0
 
     def _target(self, array):
@@ -211,6 +213,7 @@ class Watch:
         if key in self.innocent:
             self.cleared.append(np.array(array))
         elif self.changes and isinstance(array, np.ndarray) and array.flags.writeable:
+            # new numbers that are no multiple of the old ones, and of their size
             waves = np.cos(np.arange(array.size)).reshape(array.shape)
             array[...] = 1.7 * array + np.abs(array).max() * waves
             self.array, self.numbers = array, np.array(array)
@@ -269,6 +272,7 @@ def _plain(tree):
 
 
 def _as(kind, result):
+    """The result as an array of the class `kind` if it is an array of floats; other results unchanged."""
     return result.view(kind) if isinstance(result, np.ndarray) and result.dtype.kind == "f" else result
 
 
@@ -312,4 +316,5 @@ def _ratio(array):
 
 
 def _alike(one, two):
+    """Whether two profiles (see `_profile`) have one size and equal numbers, to within 1e-9 of themselves."""
     return one.size == two.size and bool((np.abs(one - two) <= 1e-9 * two + 1e-12).all())

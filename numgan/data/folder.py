@@ -294,8 +294,8 @@ def _pictures(folder, formats, apart=None):
     apart     the folder of the other part of the data, or None
 
     Raises FileNotFoundError if there is no such file, OSError if a folder cannot be read, FileFormatError if
-    a link leads into `apart`. If no picture is directly in `folder`, the first-level sub-folders are classes; then a warning
-    names those that have files but no picture.
+    a link leads into `apart`. If no picture is directly in `folder`, the first-level sub-folders are classes;
+    then a warning names those that have files but no picture.
     """
     found, others = _files(folder, formats, apart)
     if not found:

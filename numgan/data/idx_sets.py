@@ -185,7 +185,8 @@ def _lies_on_its_side(images, labels, exchange):
     For true digits of MNIST, ten pictures are enough to tell.
     """
     known, their = load_digits("train")  # pictures and labels
-    upright, exchanged, classes = 0.0, 0.0, np.unique(labels[labels < 10])
+    upright, exchanged = 0.0, 0.0  # mean correlations
+    classes = np.unique(labels[labels < 10])
     for k in classes:
         mean = images[np.flatnonzero(labels == k)[:500]].mean(axis=(0, 3), dtype=np.float64)
         mean = np.rint(mean.T if exchange else mean).astype(np.uint8)

@@ -356,7 +356,8 @@ def _words(values, odd, titles):
 def _names_of_rows(words, titles, values, odd):
     """The set of columns, among those of `words`, that name the rows: each row has another word.
 
-    `titles` has the name of each column; `values` and `odd` are those of `_values`.
+    titles   the name of each column
+    values   (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
 
     A column with the name of labels never names the rows. If there are fewer than MANY (20) rows, and every
     column of words has another word in each row, only columns called id, index or the like (INDEX_COLUMNS)
@@ -382,7 +383,7 @@ def _label(titles, words, values, odd):
         for k, title in enumerate(titles)
         if title.lower() in LABEL_COLUMNS and (k in words or k not in odd and not (values[:, k] % 1).any())
     ]
-    return (named or words or [None])[0]
+    return (named or words or [None])[0]  # the first of the list
 
 
 def _counts(names, k, column):

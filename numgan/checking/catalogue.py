@@ -81,7 +81,9 @@ def entries(names=None, slow=False):
 
 
 def _selected(names):
-    """The list of the Items of the catalogue that `names` selects, each once; names is as for `entries`.
+    """The list of the Items of the catalogue that `names` selects, each once.
+
+    names   a list of keys or titles of Items, or of parts of titles in upper or lower case; None: all Items
 
     Raises ValueError for a name that selects nothing.
     """
@@ -198,7 +200,7 @@ def _penalty(penalty, case, item, slow):
 def _consensus(game, item, slow):
     """Yield the Entry of an Item for consensus optimisation of a game, with its D, G and shape of a latent z.
 
-    slow is as for `entries`.
+    slow   True: compare every entry of every parameter; False: random projections
     """
 
     def make(attempt):
@@ -211,7 +213,8 @@ def _consensus(game, item, slow):
 def _unrolling(setting, case, item, slow):
     """Yield the Entries of an Item for the unrolling of the critic in a Case.
 
-    setting   (loss, optimizer, number of unrolled steps);  slow: as for `entries`
+    setting   (loss, optimizer, number of unrolled steps)
+    slow      True: compare every entry of every parameter; False: random projections
     """
     for check in UNROLLING_CHECKS:
         yield _entry(item, check.__name__, 2, partial(outcome, case.point, check, *setting, slow))
@@ -220,7 +223,8 @@ def _unrolling(setting, case, item, slow):
 def _system(system, preset, item, slow):
     """Yield the Entries of an Item for a preset of a system: two for each objective, one for its contract.
 
-    system, preset   their names;  slow: as for `entries`
+    system, preset   their names
+    slow             True: compare every entry of the narrow networks; False: random projections
     Each objective is checked with narrow networks, and at full width with one projection per network.
     """
     narrow = build(system, preset, NARROWEST if slow else NARROW)

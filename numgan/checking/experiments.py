@@ -329,6 +329,7 @@ def _projected(axes, centred, orthogonal):
         if isinstance(point.y, tuple) or point.y.ndim < 2:
             return False
         over = axes(point.y.ndim)
+        # of fewer than 4 entries, too little is left after the mean and the part along y are taken away
         if not over or np.prod([point.y.shape[axis] for axis in over]) < 4:
             return False
         y = point.y if centred is None else point.y - point.y.mean(axis=over, keepdims=True)
@@ -337,8 +338,9 @@ def _projected(axes, centred, orthogonal):
             mean = 0 if centred is None else d.mean(axis=over, keepdims=True)
             d = d - mean
             if orthogonal:
+                # d - y <d, y> / <y, y>
                 d = d - y * (d * y).sum(axis=over, keepdims=True) / (y * y).sum(axis=over, keepdims=True)
-            setattr(point, name, d if centred else d + mean)
+            setattr(point, name, d if centred else d + mean)  # False: the mean comes back
         return True
 
     return apply

@@ -67,6 +67,7 @@ def derivative_in_g(penalty, slow, point):
 
 
 def _takes_fakes(penalty):
+    """Whether a penalty is a function of real samples and of fakes: whether it has the attribute on_fake."""
     return hasattr(penalty, "on_fake")
 
 

@@ -224,6 +224,7 @@ def paired(name, **sides):
         for word, side in sides.items()
     }
     for word, known in places.items():
+        # a key of another side that this side does not have; the smallest one is named
         faults = [
             f"row {min(wanted.keys() - known.keys())} of {other} has no partner in {word}"
             for other, wanted in places.items()
@@ -360,9 +361,9 @@ def _samples(name, x):
         return x
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         rows = (x[:, None] if x.ndim == 1 else x).astype(np.float32, copy=False)
-    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))  # numbers of rows
     if len(bad):
-        first = np.asarray(x[bad[0]]).reshape(-1)
+        first = np.asarray(x[bad[0]]).reshape(-1)  # the first such row, as it was given
         column = np.flatnonzero(~np.isfinite(rows[bad[0]].reshape(-1)))[0]
         raise ValueError(
             f"Dataset({name!r}): expected finite numbers in the range of float32, got {first[column]} in "

@@ -242,6 +242,7 @@ def find(folder):
             if match:
                 word = re.sub("[-_.]", "-", match["set"].lower()).replace("fashionmnist", "fashion-mnist")
                 split = "train" if match["part"].lower() == "train" else "test"
+                # MNIST's names are also those of Fashion-MNIST and KMNIST: there the folders decide
                 key = word if word not in ("", "mnist") else unnamed, split, match["what"].lower()
                 found.setdefault(key, []).append((depth, match["zip"] is None, place, name))
     # min: the least depth first, then gzipped (False is before True); [2:] leaves (place, name)

@@ -98,6 +98,7 @@ def load_table(path, split="train"):
         raise damaged(path, f"{len(x):,} labels, whole numbers or words", f"{labels.shape} {labels.dtype}")
     if known is not None and labels.dtype.kind in "iu":
         return x, labels.reshape(-1).astype(np.int64), tuple(map(str, known.reshape(-1))), columns
+    # the labels as words: floats (whole numbers, see above) and bools as integers, "1" and not "1.0"
     words = [str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)]
     return x, *numbered(words), columns
 

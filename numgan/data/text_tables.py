@@ -123,8 +123,8 @@ def _layout(lines):
     number of lines stays. If every line begins with a pipe, this pipe is removed.
 
     A line that begins with "#" is a row if it has as many cells as the other lines, and is below the first of
-    them or has a number (if the separator is no space). Otherwise it is a comment. The names are those in the
-    last comment above the rows that has one word for each column, and no number.
+    them or has a number (if the separator is no space), or if every line begins so. Otherwise it is a comment.
+    The names are those in the last comment above the rows with one word for each column and no number.
     """
     named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None  # Excel writes it
     lines = ["\n" if RULE.fullmatch(line) else line for line in lines]
@@ -374,9 +374,9 @@ def _names_of_rows(words, titles, values, odd):
 def _label(titles, words, values, odd):
     """The number of the column of labels, or None.
 
-    `titles` has the name of each column; `words` are the columns of words that do not name the rows; `values`
-    and `odd` are those of `_values`. The result is the first column with a name in LABEL_COLUMNS that has
-    words or only whole numbers, or else the first of `words`.
+    titles: the name of each column; words: the columns of words that do not name the rows; values (N,
+    columns); odd: {column: {row: cell}} of the cells that are no numbers. The result is the first column with
+    a name in LABEL_COLUMNS that has words or only whole numbers, or else the first of `words`.
     """
     named = [
         k

@@ -273,7 +273,8 @@ class _Session:
     def run(self, checkpoint_every, checkpoint_seconds):
         """Train up to the last step of the configuration, and write the files of the run. Returns a Trained.
 
-        The arguments are those of `train`. Raises NonFiniteError, Interrupted and OSError, as `train` does.
+        checkpoint_every, checkpoint_seconds   steps (or None) and seconds between checkpoints, as for `train`
+        Raises NonFiniteError, Interrupted and OSError, as `train` does.
         """
         state, steps = self.state, self.config["steps"]
         files.make_folder(self.out / "samples")

@@ -123,7 +123,7 @@ def _layout(lines):
     number of lines stays. If every line begins with a pipe, this pipe is removed.
 
     A line that begins with "#" is a row if it has as many cells as the other lines, and is below the first of
-    them or has a number (if the separator is no space), or if every line begins so. Otherwise it is a comment.
+    them or has a number (if the separator is no space), or if all lines begin so. Otherwise it is a comment.
     The names are those in the last comment above the rows with one word for each column and no number.
     """
     named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None  # Excel writes it

@@ -137,7 +137,7 @@ def _patches(side, by):
     if min(side.x.shape[1:3]) < SMALLEST:
         return _distance(side, by)  # the pictures are too small for patches: compare whole pictures
     n = min(len(side.x), len(by.test.x))
-    found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
+    found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)  # {size: distance}
     return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
 
 

@@ -110,6 +110,7 @@ class Function:
         return self._called(in_form(_copied(arrays), self.x))
 
     def _called(self, x):
+        """f(x). If f takes each entry of x as an argument: f(*x), or f(**x) if x has names that f knows."""
         if not self.spread:
             return self.f(x)
         if hasattr(x, "keys"):
@@ -118,6 +119,7 @@ class Function:
         return self.f(*x)
 
     def __call__(self, arrays):
+        """The value of f for copies of the arrays, a float64 array, without a gradient that f may return."""
         result = self.raw(arrays)
         return value_of(result[0] if self.gradient else result, self.name)
 
@@ -199,6 +201,7 @@ def _moved(arrays, rng, size=1e-3):
 
 
 def _parameters(f):
+    """The Parameters (of inspect) of the function f; () if Python does not know them."""
     try:
         return signature(f).parameters.values()
     except (TypeError, ValueError):  # a function of C code may have no signature

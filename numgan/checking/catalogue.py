@@ -81,6 +81,12 @@ def entries(names=None, slow=False):
 
 
 def _selected(names):
+    """The list of the Items of the catalogue that `names` selects, each once.
+
+    names   a list of keys or titles of Items, or of parts of titles in upper or lower case; None: all Items
+
+    Raises ValueError for a name that selects nothing.
+    """
     items = list(_items())
     if names is None:
         return items
@@ -99,6 +105,7 @@ def _selected(names):
 
 
 def _items():
+    """Yield all Items of the catalogue: layers, networks, losses, optimisers, penalties, and systems."""
     for case in LAYERS:
         yield Item(case.title, "layer", (type(case.layer).__name__,), partial(_layer, case))
     for case in NETWORKS:
@@ -147,11 +154,16 @@ def _entry(item, part, order, check):
 
 
 def _failed(item, name, order, error):
+    """The Entry called `name` of a failed check of an Item. Its largest error is inf if `error` has none."""
     max_error = float(getattr(error, "max_error", float("inf")))
     return Entry(name, item.kind, order, max_error, False, str(error))
 
 
 def _layer(case, item, slow):
+    """Yield the Entries of an Item for the layer in a Case: its passes, and its contract in one Entry.
+
+    `slow` is not used; every `Item.run` gets it.
+    """
     tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
     for check in [dx, parameters, *tangents]:
         order = 2 if check is tangent_backward else 1
@@ -180,11 +192,17 @@ def _report(subject, check, item, slow):
 
 
 def _penalty(penalty, case, item, slow):
+    """Yield the Entries of an Item for a penalty on the critic in a Case. `slow` is not used."""
     for order, check in enumerate(PENALTY_CHECKS, 1):
         yield _entry(item, check.__name__, order, partial(outcome, case.point, check, penalty, True))
 
 
 def _consensus(game, item, slow):
+    """Yield the Entry of an Item for consensus optimisation of a game, with its D, G and shape of a latent z.
+
+    slow   True: compare every entry of every parameter; False: random projections
+    """
+
     def make(attempt):
         return GamePoint(game.D, game.G, game.z, attempt=attempt)
 
@@ -193,11 +211,22 @@ def _consensus(game, item, slow):
 
 
 def _unrolling(setting, case, item, slow):
+    """Yield the Entries of an Item for the unrolling of the critic in a Case.
+
+    setting   (loss, optimizer, number of unrolled steps)
+    slow      True: compare every entry of every parameter; False: random projections
+    """
     for check in UNROLLING_CHECKS:
         yield _entry(item, check.__name__, 2, partial(outcome, case.point, check, *setting, slow))
 
 
 def _system(system, preset, item, slow):
+    """Yield the Entries of an Item for a preset of a system: two for each objective, one for its contract.
+
+    system, preset   their names
+    slow             True: compare every entry of the narrow networks; False: random projections
+    Each objective is checked with narrow networks, and at full width with one projection per network.
+    """
     narrow = build(system, preset, NARROWEST if slow else NARROW)
     full = build(system, preset)
     name = item.title

@@ -99,7 +99,8 @@ def gradient_in_weights(consensus, slow, subject, point):
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
     blocks = []
-    for owner, ordinary in point.upstream(point.params)[1].items():
+    _, upstream = point.upstream(point.params)
+    for owner, ordinary in upstream.items():
 
         def value(q, owner=owner):
             params = point.params | {owner: q}

@@ -31,13 +31,15 @@ def _change(block, before, offset):
 
 @np.errstate(all="ignore")  # f may be inf or nan far away
 def rounding(block, at=0.0, moves=SMALL):
-    """The largest change of a function after tiny random moves of its array, a float: its rounding error.
+    """The rounding error of a function, a float: its largest change after tiny random moves of its array.
+
+    It is at least 4 machine epsilons of the sum of |f|, with the function's value f.
 
     block   the Block that holds the function and the array
     at      the tiny moves start from the array plus this offset
     moves   the lengths of the moves, as parts of the array's scale
     """
-    size, shape = np.maximum(block.unit, block.size), block.analytic.shape
+    size, shape = np.maximum(block.unit, block.size), block.analytic.shape  # size: the scale of the array
     rng, before = np.random.default_rng(0), block.value(at + np.zeros(shape))
     own = 4 * EPSILON * np.abs(before).sum()
     return max(own, *(_change(block, before, at + t * size * rng.standard_normal(shape)) for t in moves))
@@ -47,8 +49,8 @@ def is_constant(block, rng):
     """(whether a Block's function does not depend on its array, the rounding error of the function, a float).
 
     block   a Block: a function, and the array on which it may depend
-    rng     draws the large random moves of the array. The function is constant if they change it by rounding
-            errors only
+    rng     draws the large random moves of the array, of 1 to 10 times its scale. The function is constant if
+            they change it by at most 100 rounding errors
 
     If a unit of ReLU is only dead at the present array, a large move makes the unit active, and the function
     changes: then the function is not constant.
@@ -79,9 +81,14 @@ def is_zero_by_cancelling(block, analytic, rng):
 
 
 def lost_in_rounding(block, analytic, numeric):
-    """Whether two derivatives differ by no more than the rounding errors of quotients, which are large here.
+    """Whether two derivatives differ only by large rounding errors of difference quotients.
 
-    They are large if f is far larger than its change, such as 1e9 + sin(x).
+    block               the Block that holds the function and the array
+    analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
+
+    Rounding errors are large if the function is far larger than its change, such as 1e9 + sin(x): if the
+    error of a quotient is above 1e-6 of the largest numeric derivative. The derivatives may then differ by
+    10 errors, or by 1000 errors up to a tenth of the largest numeric derivative.
     """
     own, gap = np.abs(numeric).max(initial=0), np.abs(analytic - numeric).max(initial=0)
     error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0) / STEP
@@ -89,7 +96,7 @@ def lost_in_rounding(block, analytic, numeric):
 
 
 def hidden_by_rounding(block, analytic, numeric):
-    """Whether the derivatives are smaller than the rounding error of a difference quotient and show nothing.
+    """Whether all derivatives are at most 10 rounding errors of a difference quotient, so they show nothing.
 
     block               the Block that holds the function and the array
     analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients

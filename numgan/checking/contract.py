@@ -57,6 +57,10 @@ def objectives_are_pure(point):
 
 
 def _expect_arguments(where, function):
+    """Raise GradientError unless the objective `function` can be called with (params, batch, seed).
+
+    where   begins the message. Nothing is checked if Python does not know the arguments
+    """
     try:
         form = signature(function)
         form.bind("params", "batch", "seed")
@@ -219,6 +223,12 @@ class FrozenOnly:
         self.ran, self.inside = False, 0
 
     def __call__(self, layer, method, arguments, words, call):
+        """Run one pass of a layer and return its result; see the class for what is checked.
+
+        method             the name of the pass
+        arguments, words   its positional and its named arguments
+        call               a function without arguments that runs the pass
+        """
         trained = id(layer) in self.learning
         self.inside += trained
         try:
@@ -230,7 +240,7 @@ class FrozenOnly:
             self.ran = True
             at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
             frozen = arguments[at] if len(arguments) > at else words.get("frozen")
-            if not frozen or result[1] is not None:
+            if not frozen or result[1] is not None:  # result[1] is dp, the weight gradient
                 name = self.owners.get(id(layer), "a network outside of `networks`")
                 raise failure(
                     f"{self.subject}: {layer!r} of {name} computes its weight gradient, and this objective "

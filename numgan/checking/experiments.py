@@ -148,15 +148,19 @@ def _passes(point, check, experiment, alive=False):
 
 
 def _vanishes(point, ordinary):
-    """Whether the gradient with respect to x is zero up to rounding errors, and is not at the other Point."""
+    """Whether the gradient with respect to x is zero at `point`, and is not at the Point `ordinary`.
+
+    Zero: its largest entry is at most 1e-10 of that at `ordinary`.
+    """
     here, there = (np.abs(flat(at.gradients[0], like=at.x)).max(initial=0) for at in (point, ordinary))
     return here <= 1e-10 * there > 0
 
 
 def _changed(point, experiment, rng):
-    """A copy of a Point with new random arrays that fulfil the condition of an Experiment.
+    """A copy of the Point `point` with new random arrays that fulfil the condition of `experiment`.
 
-    Returns None if the condition does not apply to the layer. rng draws the arrays.
+    Returns None if the condition does not apply to the layer. rng draws the arrays: trained parameters get
+    random signs and factors from 0.5 to 1.5, and the entries of x are permuted, before the changes.
     """
     other = copy.copy(point)
     other.__dict__.pop("gradients", None)
@@ -180,15 +184,18 @@ def _changed(point, experiment, rng):
     return other
 
 
-# ---- changes of x and of the parameters
+# ---- changes of x and of the parameters. Each is a function (point, rng): it changes the Point in place, and
+# returns whether the condition applies to it.
 
 
 def _one_sample(point, rng):
+    """Keep the first sample of x."""
     point.x = mapped(lambda a: a[:1], point.x)
     return point.batch > 1
 
 
 def _one_step(point, rng):
+    """Keep the first step of time of x (N, T, C)."""
     if isinstance(point.x, tuple) or point.x.ndim != 3 or point.x.shape[1] < 2:
         return False
     point.x = point.x[:, :1]
@@ -196,6 +203,7 @@ def _one_step(point, rng):
 
 
 def _square(point, rng):
+    """Crop pictures x (N, H, W, C) with H != W to a square."""
     if isinstance(point.x, tuple) or point.x.ndim != 4 or point.x.shape[1] == point.x.shape[2]:
         return False
     side = min(point.x.shape[1:3])
@@ -226,6 +234,7 @@ def _is_kernel(a):
 
 
 def _flip_sum(a):
+    """a plus its flip along all axes but the last two: a kernel that equals its own flip."""
     axes = tuple(range(a.ndim - 2))
     return a + np.flip(a, axes)
 
@@ -235,6 +244,8 @@ def _is_square(a):
 
 
 def _sided(sign):
+    """A change that gives all entries of x the sign 1 or -1."""
+
     def apply(point, rng):
         point.x = mapped(lambda a: sign * np.abs(a) if real(a) else a, point.x)
         return any(real(a) for a in _arrays(point.x))
@@ -243,11 +254,13 @@ def _sided(sign):
 
 
 def _all_positive(point, rng):
+    """Make x and all parameters positive."""
     point.p.vector[...] = np.abs(point.p.vector)
     return len(point.p) > 0 and _sided(1)(point, rng)
 
 
 def _equal_inputs(point, rng):
+    """Replace all inputs of x, a tuple of arrays of one shape, by the first."""
     first, *others = _arrays(point.x)
     if not others or any(np.shape(a) != np.shape(first) for a in others):
         return False
@@ -256,6 +269,7 @@ def _equal_inputs(point, rng):
 
 
 def _near_zero(point, rng):
+    """Multiply x and the trained parameters by 1e-4."""
     for name in point.p:
         if name not in point.p.layout.held:
             point.p[name][...] *= 1e-4
@@ -264,6 +278,7 @@ def _near_zero(point, rng):
 
 
 def _without_noise(point, rng):
+    """Remove the seed from the context, so that layers draw no random numbers."""
     applies, point.context = point.context.seed is not None, Pass(measured=point.context.measured)
     return applies
 
@@ -287,6 +302,7 @@ def _ones(point, rng):
 
 
 def _no_border(point, rng):
+    """Set the border rows and columns of dy and tdy (N, H, W, C) to 0."""
     if isinstance(point.dy, tuple) or point.dy.ndim != 4 or min(point.dy.shape[1:3]) < 3:
         return False
     inside = np.zeros(point.dy.shape)
@@ -305,14 +321,15 @@ def _projected(axes, centred, orthogonal):
     orthogonal   True: dy becomes orthogonal to y - mean(y) over these axes
 
     The function returns whether it applies: y must be one array with at least 4 entries along the axes.
-    Parameters with one axis become ones before (`_gains_are_one`), so dy is also the derivative with respect
-    to the normalised values.
+    The change `_gains_are_one` runs before this one, so dy is also the derivative with respect to the
+    normalised values.
     """
 
     def apply(point, rng):
         if isinstance(point.y, tuple) or point.y.ndim < 2:
             return False
         over = axes(point.y.ndim)
+        # of fewer than 4 entries, too little is left after the mean and the part along y are taken away
         if not over or np.prod([point.y.shape[axis] for axis in over]) < 4:
             return False
         y = point.y if centred is None else point.y - point.y.mean(axis=over, keepdims=True)
@@ -321,8 +338,9 @@ def _projected(axes, centred, orthogonal):
             mean = 0 if centred is None else d.mean(axis=over, keepdims=True)
             d = d - mean
             if orthogonal:
+                # d - y <d, y> / <y, y>
                 d = d - y * (d * y).sum(axis=over, keepdims=True) / (y * y).sum(axis=over, keepdims=True)
-            setattr(point, name, d if centred else d + mean)
+            setattr(point, name, d if centred else d + mean)  # False: the mean comes back
         return True
 
     return apply

@@ -65,13 +65,19 @@ def pattern(analytic, numeric, wrong, counts):
     return next(filter(None, (test(analytic, numeric, wrong, counts) for test in PATTERNS)), UNKNOWN)
 
 
+# ---- the patterns. Each is a function of the analytic array a, the numeric array n, the mask `wrong` of the
+# entries that disagree, and `counts`, {words: number}. It returns the text of the pattern, or "".
+
+
 def _close(a, b):
+    """Whether arrays have one shape and nearly equal entries: |a - b| <= 1e-4 |b| + 1e-6 max |b|."""
     return a.shape == b.shape and np.allclose(
         a, b, rtol=1e-4, atol=1e-6 * max(np.abs(b).max(initial=0), 1e-30)
     )
 
 
 def _broken(a, n, wrong, counts):
+    """A text if a or n has inf or nan, or a is zero everywhere; "" if not. wrong and counts are not used."""
     if not np.isfinite(a).all():
         return "the analytic gradient holds inf or nan"
     if not np.isfinite(n).all():
@@ -82,6 +88,11 @@ def _broken(a, n, wrong, counts):
 
 
 def _factor(a, n, wrong, counts):
+    """A text if a is a multiple of n: a wrong sign, a sum for a mean, or another factor; "" if not.
+
+    counts   {words: number}: the numbers by which a sum and a mean may differ; wrong is not used
+    """
+    # the median of the ratios of the entries that are not tiny
     alive = np.abs(n) > 1e-3 * np.abs(n).max()
     ratio = np.median(a[alive] / n[alive]) if alive.any() and np.abs(n).max() > 0 else 0.0
     if not ratio or not _close(a, ratio * n):
@@ -101,8 +112,10 @@ def _factor(a, n, wrong, counts):
 
 
 def _transposed_or_flipped(a, n, wrong, counts):
+    """A text if a is n with two axes exchanged or flipped; "" if not. wrong and counts are not used."""
     if a.ndim < 2 or a.size < 2:
         return ""
+    # the second comparison: the numbers of the transposed n, written into an array with the shape of n
     transposed, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
     if _close(transposed.reshape(a.shape), n) or _close(a.reshape(target.shape), target):
         return "transposed: the last two axes are exchanged"
@@ -118,6 +131,10 @@ def _transposed_or_flipped(a, n, wrong, counts):
 
 
 def _border(a, n, wrong, counts):
+    """A text if only border rows and columns of pictures a (N, H, W, C) are wrong; "" if not.
+
+    wrong   the mask of the wrong entries; n and counts are not used
+    """
     if a.ndim != 4 or min(a.shape[1:3]) < 3:
         return ""
     inside = wrong[:, 1:-1, 1:-1]
@@ -146,6 +163,7 @@ def _shifted(a, n, wrong, counts):
 
 
 def _offset(a, n, wrong, counts):
+    """A text if a - n is a constant for each index of the last axis; "" if not. wrong, counts: not used."""
     if a.ndim < 2 or a.size == a.shape[-1]:
         return ""
     gap = a - n
@@ -156,12 +174,17 @@ def _offset(a, n, wrong, counts):
 
 
 def _order(a, n, wrong, counts):
+    """A text if a has the numbers of n in another order; "" if not. wrong and counts are not used."""
     if a.size > 1 and _close(np.sort(a, None), np.sort(n, None)):
         return "the right numbers in a wrong order"
     return ""
 
 
 def _place(a, n, wrong, counts):
+    """A text if all wrong entries have one index of one axis; "" if not.
+
+    wrong   the mask of the wrong entries of a; the axis must have more than 2 indices. n, counts: not used
+    """
     for axis in range(a.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(i for i in range(a.ndim) if i != axis)))
         if a.shape[axis] > 2 and len(hit) == 1:

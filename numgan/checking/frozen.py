@@ -113,8 +113,9 @@ def _fresh(point, name):
     if name == "backward":
         rest = (point.cache,)
     else:
-        tcache = point.run("tangent_forward", point.tx, point.cache, point.tp)[1]
+        _, tcache = point.run("tangent_forward", point.tx, point.cache, point.tp)
         rest = (point.cache, tcache)
+    # the weight gradients (dp or tdp, the second result) for the two dy
     parts = [point.vector(point.run(name, *dys, *rest)[1], name) for dys in (one, two)]
     both = [moved(a, b, 1.0) for a, b in zip(one, two)]
     targets = {path: parts[0][path] + parts[1][path] for path in parts[0]}

@@ -44,6 +44,7 @@ def numeric_gradient(f, x, h=1e-5):
         )
 
     def gradient(path, array):
+        """(f(x + h) - f(x - h)) / (2 h) for each entry of one array of x, whose place in x is `path`."""
         entries = np.zeros(array.shape)
         for i in np.ndindex(array.shape):
             step = np.zeros(array.shape)
@@ -155,9 +156,12 @@ def _compared(function, arrays, weights, gradient, note, slow, seed, rng):
 
 
 def compare_scaled(blocks, x, subject, rng, slow=True):
-    """Compare the gradients with respect to x, as `compare` does.
+    """Compare the gradients with respect to x with difference quotients: (max_error, notes), as `compare`.
 
-    blocks   blocks(scaled=...) -> a list of Block, see `input_blocks`
+    blocks    blocks(scaled=True or False) -> a list of Block, see `input_blocks`
+    x         an array, or a (nested) tuple of arrays
+    subject   the Subject, for messages;  rng: draws random directions
+    slow      True: compare every entry; False: random projections
 
     If x is far smaller or larger than 1, quotients are tried in units of 1 and in units of its own scale. The
     error with the smaller max_error is raised only if both fail.
@@ -181,10 +185,12 @@ def _filled_paths(x, arrays):
 
 
 def _is_pair(result):
+    """Whether a result is a tuple or list of two values."""
     return isinstance(result, (tuple, list)) and len(result) == 2
 
 
 def _name(f):
+    """The name of the function f for messages; "f" for a lambda or an object without a name."""
     return getattr(f, "__name__", "f").replace("<lambda>", "f")
 
 

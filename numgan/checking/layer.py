@@ -65,6 +65,11 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
 
 
 def _check(point, slow, tangents):
+    """Run all checks of the layer of a Point and return the Report. Raises GradientError for a wrong pass.
+
+    slow       True: compare every entry of every parameter; False: random projections
+    tangents   whether the tangent passes are checked; "if given": if the layer has them
+    """
     report = Report(point.subject)
     given = tangents and (tangents != "if given" or point.layer.has_tangents)
     for check in FIRST_ORDER + (SECOND_ORDER if given else []):

@@ -91,11 +91,21 @@ def _functions(loss, target):
 
 
 def _logits(counts, rng):
+    """A tuple of arrays of random logits (n, 1), 2 times standard normal, one for each n in `counts`."""
     return tuple(2 * rng.standard_normal((n, 1)) for n in counts)
 
 
 def _expect_pure(subject, derivative, skipped, at, rng):
-    """Raise GradientError if the results of a loss have a wrong form, or the loss is not smooth."""
+    """Raise GradientError if a loss is impure, computes in float32, or returns arrays of wrong shapes.
+
+    subject      the name of the loss, for messages
+    derivative   derivative(*at) returns a tuple: the value of the loss, and its derivatives with respect to
+                 the arguments, without the first `skipped` ones
+    at           a tuple of arrays, the arguments
+    rng          draws the directions in which they move
+
+    A loss is impure if it writes to an argument, or gives two results for equal arguments.
+    """
     given = copied(at)
     result = derivative(*given)
     if not same(given, at):
@@ -121,6 +131,14 @@ def _expect_pure(subject, derivative, skipped, at, rng):
 
 
 def _derivative(derivative, skipped, about, rng, slow, at):
+    """Compare the derivatives of a loss with difference quotients: (max_error, notes), as `compare`.
+
+    derivative   derivative(*at) returns a tuple: the value of the loss, and its derivatives with respect to
+                 the arguments, without the first `skipped` ones
+    at           a tuple of arrays, the arguments
+    about        the Subject, for messages
+    rng          rng(purpose) is a Generator;  slow: True to compare every entry
+    """
     blocks = [
         argument_block(f"derivative for input {i}", gradient, derivative, at, i)
         for i, gradient in enumerate(derivative(*at)[1:], skipped)
@@ -129,6 +147,13 @@ def _derivative(derivative, skipped, about, rng, slow, at):
 
 
 def _tangent(derivative, tangent, about, rng, at):
+    """Compare the tangents of a loss's derivatives with quotients: (max_error, notes), as `compare_outputs`.
+
+    derivative   derivative(*at) returns a tuple: the value of the loss and its derivatives
+    tangent      tangent(*at, *directions) returns the change of each derivative when the arguments `at`, a
+                 tuple of arrays, move along the directions
+    about        the Subject, for messages;  rng: rng(purpose) is a Generator
+    """
     directions = normal(rng("directions"), at)
     tangents = tangent(*at, *directions)
     tangents = tangents if isinstance(tangents, tuple) else (tangents,)

@@ -92,6 +92,7 @@ def expect_methods(subject, layer):
 
 
 def _fits(form, positional, **words):
+    """Whether a Signature takes the list of positional arguments and the named arguments `words`."""
     try:
         form.bind(*positional, **words)
     except TypeError:
@@ -100,10 +101,15 @@ def _fits(form, positional, **words):
 
 
 def _with_default(word):
+    """The argument `word` as in the first line of a method, with its default value if it has one."""
     return f"{word}={DEFAULTS[word]}" if word in DEFAULTS else word
 
 
 def _expect_shapes(where, layer):
+    """Raise GradientError unless layer.parameter_shapes() gives {name: tuple of integers}.
+
+    where   begins the message
+    """
     advice = "define parameter_shapes(self) -> {name: shape}, such as {'W': (4, 3)}"
     if not callable(layer.parameter_shapes):
         raise failure(

@@ -106,12 +106,12 @@ def _bits(optimizer, rng, subject, step):
             g.astype(dtype),
             {name: value if name == "step" else value.astype(dtype) for name, value in state.items()},
         )
-        before = copied((p, g, state))
+        before = _, old_g, _ = copied((p, g, state))
         p1, state1, _ = optimizer.step(p, g, state)
         if not same(before, (p, g, state)):
             raise failure(f"{subject}: step changes p, g or state; it must return new ones")
         optimizer.update(p, g, state)
-        if not same(before[1], g):
+        if not same(old_g, g):
             raise failure(f"{subject}: update writes to g")
         if not same((p, state), (p1, state1)):
             raise failure(f"{subject}: update and step give different bits in {np.dtype(dtype)}")

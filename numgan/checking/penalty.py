@@ -67,6 +67,7 @@ def derivative_in_g(penalty, slow, point):
 
 
 def _takes_fakes(penalty):
+    """Whether a penalty is a function of real samples and of fakes: whether it has the attribute on_fake."""
     return hasattr(penalty, "on_fake")
 
 
@@ -103,6 +104,7 @@ def gradient_in_weights(penalty, slow, point):
 
 
 def _compare(penalty, blocks, slow, point):
+    """(max_error, notes) of the Blocks of a penalty at a Point, as from `compare`; slow: every entry."""
     reproduce = f"numgan.check_penalty(penalty, D, x, seed={point.seed})"
     subject = Subject(f"{penalty!r} on {point.subject}", reproduce, point.batch)
     return compare(blocks, subject, stream(point.seed, "check penalty"), slow)

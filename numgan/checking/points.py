@@ -100,8 +100,8 @@ def at_points(make, check):
 
     make(attempt) draws a point, an object with random arrays, for attempt = 0, 1, and so on. The check cannot
     decide if it raises BadPoint: the point lies on a kink, or units are dead. Raises BadPoint if none of
-    TRIES points is suitable. Raises it at once if the user gave the input as arrays (`fresh` is False), since
-    no other point can be drawn.
+    TRIES (8) points is suitable. Raises it at once if the user gave the input as arrays (`fresh` is False),
+    since no other point can be drawn.
     """
     for attempt in range(TRIES):
         point = make(attempt)
@@ -117,8 +117,12 @@ def at_points(make, check):
 def outcome(make, check, *arguments, **settings):
     """Run check(*arguments, point, **settings) at a random point and return (max_error or None, note).
 
+    max_error is the largest relative error, None if the check measures none. note is a text for the report.
+
     make    make(attempt) draws a point. Points are tried until the check can decide, see `at_points`
     check   a function that returns max_error, None, or (max_error or None, note). A missing note becomes ""
+
+    Raises BadPoint if no point is suitable, and the GradientError of the check.
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
@@ -174,6 +178,7 @@ class Case:
 
     @property
     def title(self):
+        """The name of the case for messages; see `name` above."""
         text = repr(self.layer)
         return self.name or (text if "\n" not in text else type(self.layer).__name__)
 
@@ -217,13 +222,15 @@ class Point:
                     f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
                     f"got y{path} = {kind(array)}"
                 )
-        self.batch = len(leaves(self.x)[0][1])
+        _, first = leaves(self.x)[0]  # pairs (path, array)
+        self.batch = len(first)
         self.dy = normal(self.rng("dy"), self.y)
         self.tdy = normal(self.rng("tdy"), self.y)
         self.tx = normal(self.rng("tx"), self.x)
         self.tp = direction(self.p, self.rng("tp"))
 
     def rng(self, *purpose):
+        """The numpy Generator of the stream with this purpose, texts, for the seed and the attempt."""
         return stream(self.seed, "check", self._attempt, *purpose)
 
     def draw(self, x, purpose="x"):
@@ -290,6 +297,7 @@ class Point:
         return pair(self.subject, name, getattr(self.layer, name)(*arguments, **words))
 
     def forward(self, x=None, p=None):
+        """(y, cache) of a forward pass of the layer. None: the input or the parameters of this Point."""
         return self.run("forward", self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):

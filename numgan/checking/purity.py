@@ -71,11 +71,13 @@ def pure_pass(point, name, *arguments):
 
 
 def changed_place(was, now, name):
-    """The path of the first array that changed in a tree of arrays, such as "cache[0]"; None if none did.
+    """The path of the first part that changed in a tree of arrays, such as "cache[0]"; None if none did.
 
-    was    the tree before: a copy from `copied`
+    was    the tree before, from `copied`: an array, or nested tuples and dicts of arrays
     now    the same tree later
     name   the path of the whole tree, such as "cache"
+
+    The part is an array, or a tuple or dict whose length or keys changed.
     """
     if same(was, now) or (hasattr(now, "keys") and same(was, copied(now))):
         return None
@@ -95,12 +97,12 @@ def repeatable(point):
     the layer keeps no value between calls. Otherwise it raises GradientError.
     """
     y, cache = point.forward()
-    first = copied((y, point.run("backward", point.dy, cache)))
+    first_y, first_gradients = copied((y, point.run("backward", point.dy, cache)))
     y, cache = point.forward()
     advice = "draw random numbers from context.rng(), and keep no value on the layer"
-    if not same(first[0], y):
+    if not same(first_y, y):
         raise failure(f"{point.subject}: forward twice with equal arguments gives two results; {advice}")
-    if not same(first[1], copied(point.run("backward", point.dy, cache))):
+    if not same(first_gradients, copied(point.run("backward", point.dy, cache))):
         raise failure(
             f"{point.subject}: backward after each of two equal forward passes gives two results, so the "
             f"caches differ; {advice}"
@@ -179,7 +181,7 @@ def rough(f):
         values = np.array([f(length * k) for k in range(STEPS)])
         if not values.size or not np.isfinite(values).all() or not values.any():
             return 0.0
-        bends = np.diff(values, 2, axis=0)
+        bends = np.diff(values, 2, axis=0)  # f(k) - 2 f(k + 1) + f(k + 2)
         bends = np.abs(bends - np.median(bends, axis=0)).max(axis=1) / np.abs(values).max()
         if (bends > ROUGH).sum() >= 3:
             return float(bends.max())

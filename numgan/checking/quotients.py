@@ -41,6 +41,7 @@ def difference_quotients(f, here, where):
     Raises OnKink at the end if every estimate was left out.
     """
     valid = 0
+    # the quotient is the sum of weight * (f(k h) - f(-k h)) / h over the pairs (k, weight)
     for steps, weights in ((QUICK, ((1, 1 / 2),)), (CAREFUL, ((1, 8 / 12), (2, -1 / 12)))):
         for h in steps:
             total = 0.0
@@ -52,7 +53,7 @@ def difference_quotients(f, here, where):
                     total = total + weight * (up - down) / h
             else:
                 valid += 1
-                yield total, 4 * EPSILON * largest(up) / h
+                yield total, 4 * EPSILON * largest(up) / h  # 4: a few roundings of f, each of eps |f|
     if not valid:
         raise OnKink(
             f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses it; "
@@ -71,6 +72,10 @@ def has_kink(f):
     At a kink, the slopes on the two sides differ, however small the steps are. A central quotient would give
     the mean of the two slopes. Returns False if a layer reports a kink near t = 0: `difference_quotients`
     avoids reported kinks.
+
+    j(h) = max|f(h) - 2 f(0) + f(-h)| / h falls to a tenth from h = 1e-5 to 1e-6 if f is smooth, and stays
+    at a kink. So f has a kink if j(1e-6) is above j(1e-5) / 2, above 1e-5 of the slope, above 1e-7, and above
+    the rounding error.
     """
     middle, here = watched(f, 0.0)
     jumps = []

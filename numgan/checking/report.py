@@ -87,6 +87,7 @@ class Report:
     rows: list = field(default_factory=list)
 
     def add(self, check, max_error=None, note=""):
+        """Add a row: the name of the check, its largest relative error or None, and a note, a text."""
         self.rows.append((check, max_error, note))
 
     @property
@@ -99,6 +100,7 @@ class Report:
         return {name: error for name, error, _ in self.rows}[check]
 
     def __str__(self):
+        """A line with the largest error, and a line for each row: its name, its error or "ok", its note."""
         width = max((len(check) for check, *_ in self.rows), default=0)
         lines = []
         for check, error, note in self.rows:

@@ -163,6 +163,7 @@ class SystemPoint:
 
 
 def _float32(value):
+    """An array of floats as float32; other values unchanged."""
     floats = isinstance(value, np.ndarray) and value.dtype.kind == "f"
     return value.astype(np.float32) if floats else value
 
@@ -187,6 +188,14 @@ def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole
 
 
 def _objective(objective, slow, whole, point):
+    """(largest error, notes) of the gradients of one objective at a SystemPoint, for all networks it trains.
+
+    objective   the name of the objective;  point: the SystemPoint
+    slow        compare every entry of every parameter; False: random projections
+    whole       True: one random projection of all parameters of a network together
+
+    Raises GradientError if a gradient is wrong.
+    """
     worst, notes = 0.0, []
     reproduce = f"numgan.check_system(system, seed={point.seed})"
     rows = len(next(iter(point.batch.values())))

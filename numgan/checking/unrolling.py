@@ -94,6 +94,7 @@ def _game(loss, optimizer, steps, point):
 
 
 def _compare(blocks, slow, point):
+    """(max_error, notes) of the Blocks of an unrolling at a Point, as from `compare`; slow: every entry."""
     reproduce = f"numgan.check_unrolling(..., seed={point.seed})"
     subject = Subject(f"the unrolling of {point.subject}", reproduce, point.batch)
     return compare(blocks, subject, stream(point.seed, "check unrolling"), slow)

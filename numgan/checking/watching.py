@@ -78,11 +78,16 @@ class Watch:
 
     @property
     def kept(self):
+        """Whether the changed array still has the new numbers, or one number everywhere; True without one."""
         if self.array is None:
             return True
         return np.array_equal(self.array, self.numbers) or bool((self.array == self.array.flat[0]).all())
 
     def __call__(self, frame, event, argument):
+        """The trace function of Python: look at all variables of a frame after each line, and at its result.
+
+        frame, event, argument   as for sys.settrace. Returns self to trace on, None to leave the frame out
+        """
         if self.found or self.note or frame.f_code.co_filename.startswith(SKIPPED):
             return None
         if event == "call":
@@ -161,6 +166,7 @@ class Watch:
         return (size in self.sizes or each in self.sizes) and id(array) not in self.ids
 
     def _each(self, array):
+        """The number of entries per sample of an array with one row for each sample; 0 for other arrays."""
         return np.size(array) // self.batch if np.ndim(array) > 1 and len(array) == self.batch > 1 else 0
 
     def _target(self, array):
@@ -210,6 +216,7 @@ class Watch:
         if key in self.innocent:
             self.cleared.append(np.array(array))
         elif self.changes and isinstance(array, np.ndarray) and array.flags.writeable:
+            # new numbers that are no multiple of the old ones, and of their size
             waves = np.cos(np.arange(array.size)).reshape(array.shape)
             array[...] = 1.7 * array + np.abs(array).max() * waves
             self.array, self.numbers = array, np.array(array)
@@ -236,6 +243,7 @@ def recording(see):
 
     class Recording(np.ndarray):
         def __array_ufunc__(self, ufunc, method, *inputs, out=None, **words):
+            """Called by NumPy for an elementwise function: compute it with plain arrays, and call `see`."""
             if out is not None:
                 words["out"] = _plain(out)
             result = getattr(ufunc, method)(*_plain(inputs), **words)
@@ -244,6 +252,7 @@ def recording(see):
             return out[0] if out is not None and len(out) == 1 else _as(Recording, result)
 
         def __array_function__(self, function, types, arguments, words):
+            """Called by NumPy for its other functions: compute with plain arrays, and call `see`."""
             result = function(*_plain(arguments), **_plain(words))
             if isinstance(result, np.ndarray):
                 result = see(result, function.__name__)
@@ -266,6 +275,7 @@ def _plain(tree):
 
 
 def _as(kind, result):
+    """The result as an array of the class `kind` if it is an array of floats; other results unchanged."""
     return result.view(kind) if isinstance(result, np.ndarray) and result.dtype.kind == "f" else result
 
 
@@ -309,4 +319,5 @@ def _ratio(array):
 
 
 def _alike(one, two):
+    """Whether two profiles (see `_profile`) have one size and equal numbers, to within 1e-9 of themselves."""
     return one.size == two.size and bool((np.abs(one - two) <= 1e-9 * two + 1e-12).all())

@@ -73,7 +73,7 @@ KNOWN = {
 
 
 def names():
-    """{name: description in one line} of the data sets that `load` knows by name."""
+    """A new dict {name: description in one line} of the data sets that `load` knows by name."""
     return dict(KNOWN)
 
 
@@ -95,10 +95,12 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
 
     Raises
         ValueError           an unknown name, or arguments that do not fit together
-        TypeError            name is no text or path
+        NoTestPart           split is "test", and the folder or file has no test part (a ValueError)
+        TypeError            name is no text or path, or size is no int or pair of ints
         FileNotFoundError    the data are not in their folder
         ConnectionError      the data cannot be downloaded
         FileFormatError      the data are damaged
+        OSError              a file or folder cannot be read
     """
     # fspath raises TypeError if name is no path. os.path.isdir would accept an integer, as an open file.
     os.fspath(name)
@@ -115,13 +117,18 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
     if skip_broken and (name in KNOWN or os.path.isfile(name)):
         raise _no_pictures(name)
 
+    # The places where `name` is looked for, in this order: the known sets, a file, a folder.
     if name in POINTS:
         if size or channels:
             raise ValueError(
                 f"load({name!r}): size and channels are for images, and these are points; leave them out"
             )
         x, labels = load_points(name, split)
-        classes = () if labels is None else tuple(f"mode {k}" for k in range(len(modes(name)[0])))
+        if labels is None:
+            classes = ()
+        else:
+            centres, _ = modes(name)
+            classes = tuple(f"mode {k}" for k in range(len(centres)))
         return Dataset(name, x, labels, classes, "drawn by numgan.data.points")
     if name == "digits":
         x, labels = load_digits(split)
@@ -177,8 +184,8 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
             f"load({str(name)!r}): a folder of pictures without sub-folders train and test has no split "
             f"{split!r}; load the sub-folder that holds that part"
         )
-    place, like = found.get(split, name), found.get("train")
-    apart = found.get("test" if split == "train" else "train")
+    place, like = found.get(split, name), found.get("train")  # without parts: the folder itself, None
+    apart = found.get("test" if split == "train" else "train")  # the folder of the other part, or None
     x, labels, classes = load_folder(place, size, channels, skip_broken, like, apart)
     return Dataset(
         text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}"
@@ -186,7 +193,7 @@ def load(name, split="train", folder=None, size=None, channels=None, skip_broken
 
 
 def _no_pictures(name):
-    """The ValueError for skip_broken=True with data that are no folder of pictures."""
+    """The ValueError, not raised, for skip_broken=True with data `name` that are no folder of pictures."""
     return ValueError(
         f"load({text_of(name)!r}): skip_broken is for a folder of pictures, and this is none; leave it out"
     )

@@ -38,6 +38,7 @@ class Batches:
         return f"Batches(n={self.n}, batch_size={self.batch_size}, seed={self.seed})"
 
     def _permutation(self, epoch):
+        """The permutation (n,) of the row numbers in epoch 0, 1, ... That of the last epoch is stored."""
         known, rows = self._last
         if epoch != known:
             rows = stream(self.seed, "permutation", epoch).permutation(self.n)
@@ -53,8 +54,8 @@ class Batches:
         stop = start + self.batch_size
         pieces = []
         while start < stop:
-            epoch, offset = divmod(start, self.n)
-            piece = self._permutation(epoch)[offset : offset + stop - start]
+            epoch, offset = divmod(start, self.n)  # row number `start` of the sequence of permutations
+            piece = self._permutation(epoch)[offset : offset + stop - start]  # ends with the epoch, or before
             pieces.append(piece)
             start += len(piece)
         return np.concatenate(pieces)
@@ -67,6 +68,10 @@ class Batches:
         return self._start(k) / self.n
 
     def _start(self, k):
+        """The place of the first row of batch k in the sequence of all epochs: k * batch_size.
+
+        Raises TypeError if k is not an integer, ValueError if it is negative.
+        """
         k = index(k)
         if k < 0:
             raise ValueError(f"{self!r}: expected a batch number of at least 0, got {k}")

@@ -36,8 +36,12 @@ class Dataset:
     names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
     column_names   the names of the F columns of rows x (N, F), as in a file's header, or None
 
-    Raises ValueError if one of these has another form or another number of rows than x, or is no plain array,
-    or if a number of x is nan, infinite, or too large for float32.
+    Labels may also be an array (N,) of words. A word becomes its place in `classes`, or without classes its
+    place among all different words in natural order ("2" before "10"), which then are the classes.
+
+    Raises ValueError if an argument has another shape or dtype, or another number of rows than x; if an array
+    is no plain NumPy array; if a label is negative, or not below the number of classes; if a number of x is
+    nan, infinite, or too large for float32.
     """
 
     name: str
@@ -129,7 +133,7 @@ class Dataset:
 
     @property
     def columns(self):
-        """{name: array} of all columns: x, the labels if there are any, and `others`."""
+        """{name: array} of all columns: "x", "labels" if there are labels, and the columns of `others`."""
         return {"x": self.x} | ({} if self.labels is None else {"labels": self.labels}) | self.others
 
     @property
@@ -161,7 +165,10 @@ class Dataset:
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
         """The Feed of shuffled batches of `batch_size` rows. Equal arguments give equal batches.
 
+        seed     an integer of at least 0, from which the order of the rows is drawn
         pixels   (lowest, highest): the range of pictures in the batches, which are float32
+
+        Raises ValueError for a batch_size below 1 or a seed below 0, TypeError if one is no integer.
         """
         batches = Batches(len(self), batch_size, seed)
         return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
@@ -180,7 +187,7 @@ class Feed:
 
 
 def expect_data(where, /, **sides):
-    """Raise TypeError unless each argument is a Dataset, or has a sample_shape as a Dataset has.
+    """Raise TypeError unless each of the `sides` is a Dataset, or another object with a `sample_shape`.
 
     where   the name of the caller, for the message
     sides   the arguments to check, {name: value}
@@ -196,11 +203,12 @@ def expect_data(where, /, **sides):
 def paired(name, **sides):
     """Make a Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
+    name    the name of the new Dataset
     sides   two or more Datasets, one of them called x. If all have row names, rows with the same name are
             paired; otherwise row i with row i
 
-    The new columns are the x of each Dataset, in the order of the rows of the Dataset called x. Labels,
-    classes and names are those of this Dataset.
+    The new Dataset has one column for each of the sides, under its name: the array x of that Dataset, with
+    the rows in the order of the side called x. Labels, classes and row names are those of the side called x.
 
     Raises TypeError for an argument that is no Dataset. Raises ValueError if a row has no partner, if two
     rows of a Dataset have one name, if there are fewer than two Datasets, or if none is called x.
@@ -216,6 +224,7 @@ def paired(name, **sides):
         for word, side in sides.items()
     }
     for word, known in places.items():
+        # a key of another side that this side does not have; the smallest one is named
         faults = [
             f"row {min(wanted.keys() - known.keys())} of {other} has no partner in {word}"
             for other, wanted in places.items()
@@ -236,7 +245,8 @@ def paired(name, **sides):
 class Unpaired:
     """Several Datasets as the columns of one batch. Each Dataset has its own size and its own random order.
 
-    sides   two or more Datasets by name. A batch has the x of every Dataset, under this name
+    name    the name of the set, for messages
+    sides   two or more Datasets, as keywords. A batch has the x of every Dataset, under its keyword
 
     x, sample_shape, is_images and the length of an epoch are those of the first Dataset. There are no labels.
     Raises ValueError for fewer than two Datasets, TypeError for an argument that is no Dataset.
@@ -268,18 +278,23 @@ class Unpaired:
         return {word: side.x for word, side in self.sides.items()}
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{name of each Dataset: its rows of x at `indices` (K,)}. A shorter Dataset starts again at row 0.
+        """{name of each Dataset: its rows of x at `indices` (K,), integers}.
 
-        Pictures are converted to float32 in the range `pixels`, as in `Dataset.rows`.
+        A Dataset of n rows takes the row index mod n: a shorter Dataset starts again at its row 0. Pictures
+        are converted to float32 in the range pixels = (lowest, highest).
         """
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
         }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches. Every Dataset is shuffled by its own permutations.
+        """The Feed of shuffled batches, {name of each Dataset: its rows of x (batch_size, ...)}.
 
-        The arguments are those of `Dataset.feed`.
+        Every Dataset is shuffled by its own permutations, drawn from (seed, its name). `epoch` of the Feed
+        counts the epochs of the first Dataset.
+
+        seed     an integer of at least 0. Equal arguments give equal batches
+        pixels   (lowest, highest): the range of pictures in the batches, which are float32
         """
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)
@@ -290,6 +305,7 @@ class Unpaired:
 
 
 def _sources(sides):
+    """The different sources of the Datasets in the dict `sides`, joined by "; " in one text."""
     return "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
 
@@ -299,6 +315,7 @@ def is_pictures(x):
 
 
 def _in_shape_of_pictures(x):
+    """Whether the array x has the shape (N, H, W, 1 or 3), of any dtype."""
     return x.ndim == 4 and x.shape[3] in (1, 3)
 
 
@@ -310,8 +327,16 @@ def read_only(array):
 
 
 def _samples(name, x):
-    """The column x as pictures (N, H, W, 1 or 3) uint8, or as rows (N, ...) float32 of finite numbers."""
+    """The column x as pictures (N, H, W, 1 or 3) uint8, or as rows (N, ...) float32 of finite numbers.
+
+    x      an array of integers or floats. (N, H, W) uint8 gets a last axis of 1, and so do rows (N,)
+    name   the name of the Dataset, for the message
+
+    Raises ValueError for an empty array, for another dtype, for uint8 of more than two axes that are no
+    pictures, for floats of the shape of pictures, and for a number that is not finite as float32.
+    """
     got = f"{x.shape} {x.dtype}"
+    # (N, C, H, W), the order of axes in PyTorch
     if x.dtype == np.uint8 and x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3):
         raise ValueError(
             f"Dataset({name!r}): expected images (N, H, W, {x.shape[1]}) with the colours last, got {got}; "
@@ -336,9 +361,9 @@ def _samples(name, x):
         return x
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         rows = (x[:, None] if x.ndim == 1 else x).astype(np.float32, copy=False)
-    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))  # numbers of rows
     if len(bad):
-        first = np.asarray(x[bad[0]]).reshape(-1)
+        first = np.asarray(x[bad[0]]).reshape(-1)  # the first such row, as it was given
         column = np.flatnonzero(~np.isfinite(rows[bad[0]].reshape(-1)))[0]
         raise ValueError(
             f"Dataset({name!r}): expected finite numbers in the range of float32, got {first[column]} in "
@@ -349,7 +374,14 @@ def _samples(name, x):
 
 
 def _of_words(name, words, classes):
-    """(labels (N,) int64, classes) of labels that are words. Without classes these are in natural order."""
+    """(labels (N,) int64, classes) of labels that are words: a label is the place of its word in `classes`.
+
+    name      the name of the Dataset, for the message
+    words     a list of N words
+    classes   names; if there are none, the classes are all different words in natural order (2 before 10)
+
+    Raises ValueError for a word that is not among `classes`.
+    """
     classes = tuple(classes) or tuple(sorted(set(words), key=natural))
     places = {word: k for k, word in enumerate(classes)}
     other = next((word for word in words if word not in places), None)
@@ -361,7 +393,10 @@ def _of_words(name, words, classes):
 
 
 def _numbers(labels):
-    """Labels (N,) or (N, 1) of bools or of any integer type as (N,) int64. Other arrays stay unchanged."""
+    """Labels (N,) or (N, 1) of bools or of any integer type as (N,) int64.
+
+    Floats, words, and integers too large for int64 keep their dtype; the caller refuses them.
+    """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     fits = labels.dtype.kind in "biu" and not (labels.size and labels.max() > np.iinfo(np.int64).max)

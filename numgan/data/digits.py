@@ -30,14 +30,15 @@ def load_digits(split):
     with resources.as_file(resources.files(__package__) / FILE) as path:
         rows = read_table(path)
     rows = rows[:-TEST_ROWS] if split == "train" else rows[-TEST_ROWS:]
-    pixels = np.rint(rows[:, :64] * 255 / 16).astype(np.uint8)
+    pixels = np.rint(rows[:, :64] * 255 / 16).astype(np.uint8)  # columns 0..63; column 64 is the digit
     return pixels.reshape(-1, 8, 8, 1), rows[:, 64]
 
 
 def read_table(path):
-    """Read the gzipped CSV file `path` of the digits: (1797, 65) int64.
+    """Read the gzipped CSV file `path` of the digits: an array (1797, 65) int64.
 
     Each row has 64 pixels in 0..16, and then the digit in 0..9. Raises FileFormatError for other contents.
+    At most LIMIT bytes (1 MiB) of the unpacked text are read.
     """
     try:
         with files.opened(path) as file, gzip.open(file) as text:

@@ -99,10 +99,14 @@ def load_folder(folder, size=None, channels=None, skip_broken=False, like=None, 
 
 
 def _classes(folder, files, like, inside):
-    """The labels (N,) of the pictures `files` and the names of the classes; (None, ()) without classes.
+    """(labels (N,) int64, names of the classes) of the pictures `files`.
 
-    folder, files   a folder, and its pictures that are not broken
+    folder, files   a folder, and the N Paths of its pictures that are not broken
     like, inside    those of the training part; equal to the first two if `folder` is this part
+
+    The class of a picture is the first-level sub-folder that it is in. The classes are those of `inside`, in
+    natural order. If any picture of `files` or `inside` is in no sub-folder, the result is (None, ()). Raises
+    FileFormatError for a class that `inside` does not have. Warns of a class without a picture in `files`.
     """
     names = [_class_of(path, folder) for path in files]
     known = {_class_of(path, like) for path in inside}
@@ -119,13 +123,19 @@ def _classes(folder, files, like, inside):
         missing = ", ".join(map(repr, sorted(lost, key=natural)[:NAMED]))
         warnings.warn(
             f"{shown(folder)}: this part has no picture of the class {missing}, which {shown(like)} has",
-            stacklevel=4,
+            stacklevel=4,  # the caller of numgan.data.load; so in the other warnings of this file
         )
     return np.array([classes.index(name) for name in names], np.int64), classes
 
 
 def _warn_of_loose(folder, files, like, inside):
-    """Warn of a picture without a class if others have one. The arguments are those of `_classes`."""
+    """Warn, once, if some pictures are in a sub-folder and others are not. The first of these is named.
+
+    folder, files   a folder, and the Paths of its pictures that are not broken
+    like, inside    those of the training part; equal to the first two if `folder` is this part
+
+    The pictures are those of `files` and of `inside`.
+    """
     found = {path: _class_of(path, like) for path in inside}
     found |= {path: _class_of(path, folder) for path in files}
     loose = [path for path, name in found.items() if name is None]
@@ -139,13 +149,23 @@ def _warn_of_loose(folder, files, like, inside):
 
 
 def _class_of(path, folder):
-    """The name of the first-level sub-folder of a picture; None if it is directly in `folder`."""
+    """The name of the first-level sub-folder of `folder` that holds the picture `path`, a Path; or None.
+
+    None: the picture is directly in `folder`.
+    """
     names = path.relative_to(folder).parts
     return text_of(names[0]) if len(names) > 1 else None
 
 
 def _report(folder, files, good, broken, skip):
-    """Raise FileFormatError about broken pictures, or warn of them if `skip`. Both name the first ten."""
+    """Raise FileFormatError about broken pictures; if `skip`, warn of them. The first NAMED (10) are named.
+
+    folder   the folder of the pictures
+    files    the Paths of all pictures
+    good     those that are not broken. If there are none, FileFormatError is raised even if `skip`
+    broken   {Path: the FileFormatError of this picture}, with at least one entry
+    skip     whether broken pictures are left out
+    """
     path, first = next(iter(broken.items()))
     if len(broken) == 1 and not skip:
         raise FileFormatError(f"{first}, or leave it out with --skip-broken")
@@ -171,8 +191,8 @@ def parts(folder):
 
     The names may also be training and testing; val, valid or validation stands for a missing test part. Upper
     and lower case are equal. There must be a part for training, and no other sub-folder with pictures; "test"
-    may be missing. If the folder holds one other sub-folder and no picture, the parts are looked for in that
-    one. A warning tells of pictures beside the parts, which are not read.
+    may be missing. If the folder holds no part, no picture and a single sub-folder, the parts are looked for
+    in that sub-folder. A warning tells of pictures beside the parts, which are not read.
 
     FileFormatError   a part is a link to a folder that holds the other part
     OSError           a sub-folder cannot be read
@@ -208,7 +228,7 @@ def parts(folder):
 
 
 def _not_apart(place, other):
-    """The FileFormatError about a link in a part to the pictures of the other part."""
+    """The FileFormatError, not raised, about a link in the folder `place` to `other`, the other part."""
     return FileFormatError(
         f"{shown(place)}: expected pictures of this part alone, got a link to those of {shown(other)}, the "
         "other part; remove the link, or make it a folder with other pictures"
@@ -216,30 +236,40 @@ def _not_apart(place, other):
 
 
 def _visible(name):
-    """Whether a file or folder is part of the data: it is not hidden, nor made by an archive program."""
+    """Whether a file or folder called `name` belongs to the data.
+
+    It does not if the name begins with a dot (hidden), or is __MACOSX, a folder of zip files made on a Mac.
+    """
     return not name.startswith(".") and name != "__MACOSX"
 
 
 def _formats():
-    Image.init()
+    """A tuple of the names of the formats that Pillow reads, such as "PNG", without those in NOT_READ."""
+    Image.init()  # registers all formats of Pillow in Image.OPEN
     return tuple(name for name in Image.OPEN if name not in NOT_READ)
 
 
 def _suffixed(name, formats):
-    """Whether a file has the suffix of one of the `formats`, as Pillow knows them."""
+    """Whether the file name `name` has the suffix of one of the `formats`, which are Pillow's names."""
     return Image.registered_extensions().get(Path(name).suffix.lower()) in formats
 
 
 def _files(folder, formats, apart=None):
-    """The files below `folder`: (Paths with the suffix of one of the `formats`, {first: names of others}).
+    """The files below `folder`: (list of pictures, {first: set of the names of the other files}).
 
-    first is a tuple of the name of the first-level sub-folder, or (). Files that begin with a dot are among
-    the others. Links to folders are followed, but not to a folder around `folder`. Each first-level
-    sub-folder enters a folder once, so that links between classes lose no picture and loops of links end.
-    Raises OSError if a folder cannot be read, FileFormatError if a link leads to the folder `apart`.
+    formats   names of Pillow's formats. A picture is the Path of a file with the suffix of one of them
+    first     a tuple with the name of the first-level sub-folder; () for the files directly in `folder`
+    apart     the folder of the other part of the data, or None
+
+    Files whose names begin with a dot are among the others. Links to folders are followed, but not to a
+    folder that contains `folder`. Below one first-level sub-folder a folder is read once, even if several
+    links lead to it, so loops of links end. Below another sub-folder it is read again, so links between
+    classes lose no picture. Raises OSError if a folder cannot be read, FileFormatError if a link leads into
+    `apart`.
     """
     found, others, entered = [], {}, set()
     around = [Path(os.path.realpath(place)) for place in (folder, os.path.dirname(os.path.abspath(folder)))]
+    # os.walk goes only into the sub-folders that stay in the list `folders`
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         first, real = Path(place).relative_to(folder).parts[:1], os.path.realpath(place)
         if (first, real) in entered or first and any(root.is_relative_to(real) for root in around):
@@ -258,10 +288,14 @@ def _files(folder, formats, apart=None):
 
 
 def _pictures(folder, formats, apart=None):
-    """A sorted list of the Paths of all files below `folder` with the suffix of one of the `formats`.
+    """The Paths of all files below `folder` with the suffix of one of the `formats`, sorted name by name.
 
-    Raises FileNotFoundError if there is no such file, and the errors of `_files`. It warns of first-level
-    sub-folders that have files but no picture, if the sub-folders are classes.
+    formats   names of Pillow's formats
+    apart     the folder of the other part of the data, or None
+
+    Raises FileNotFoundError if there is no such file, OSError if a folder cannot be read, FileFormatError if
+    a link leads into `apart`. If no picture is directly in `folder`, the first-level sub-folders are classes;
+    then a warning names those that have files but no picture.
     """
     found, others = _files(folder, formats, apart)
     if not found:
@@ -271,6 +305,7 @@ def _pictures(folder, formats, apart=None):
             f"found none among {len(names):,} files; name another folder, or check the files' suffixes"
             + packed_in(names)
         )
+    # parts[:-1] leaves out the name of the file, and [:1] keeps the first-level sub-folder, if there is one
     firsts = {path.relative_to(folder).parts[:-1][:1] for path in found}
     bare = {first: set(filter(_visible, names)) for first, names in others.items() if first not in firsts}
     bare = {first: names for first, names in bare.items() if first and names}
@@ -285,25 +320,30 @@ def _pictures(folder, formats, apart=None):
 
 
 def _raise(error):
+    """Raise the OSError that os.walk met."""
     raise error  # otherwise os.walk skips a folder that it may not read, and a class would be missing
 
 
 def _with_bar(files, title):
-    """Iterate over `files`, with a progress bar called `title` if there are many and stderr is a terminal.
+    """An iterator over the list `files`, with a progress bar called `title`.
 
-    Many are more than BAR_FROM.
+    The bar is shown for more than BAR_FROM (500) files, and only if stderr is a terminal.
     """
-    hidden = None if len(files) > BAR_FROM else True
+    hidden = None if len(files) > BAR_FROM else True  # None: tqdm hides the bar if stderr is no terminal
     return tqdm(files, desc=title, unit=" pictures", disable=hidden, file=STDERR)
 
 
 def _looked(files, formats, broken, whole):
-    """{path: ((height, width), whether the picture is grey, its largest value or None)} of the pictures.
+    """{path: ((height, width), whether the picture is grey, largest value or None)} of the pictures `files`.
+
+    files     a list of Paths
+    formats   names of the formats of Pillow that may be read
+    broken    a dict; this function adds {path: FileFormatError} for each file that cannot be read
+    whole     True: decode every picture, and find all broken ones; False: read only headers where possible
 
     height and width are those after the rotation that the file's EXIF tag asks for. The largest value is that
-    of a picture of 16 bits whose file does not declare its white; for colours it is the largest of the upper
-    8 bits. Of other pictures only the header is read, if possible and unless `whole` is True. A file that is
-    no picture, or no whole one if it was read, is put into the dict `broken`, with the error.
+    of a 16-bit grey picture whose file does not declare its white; for 16-bit colours it is the largest of
+    the upper 8 bits, which Pillow reads. It is None for other pictures.
     """
     found = {}
     for path in _with_bar(files, "looking"):
@@ -311,14 +351,14 @@ def _looked(files, formats, broken, whole):
             with opened(path, formats) as image:
                 width, height = image.size
                 deep = DEEP_COLOURS.search(str(image.tile))  # before getexif, which may decode the picture
-                turned = image.getexif().get(0x0112, 1) in SIDEWAYS
+                turned = image.getexif().get(0x0112, 1) in SIDEWAYS  # 0x0112: the EXIF tag Orientation
                 size, grey, largest = (width, height) if turned else (height, width), is_grey(image), None
                 if image.mode.startswith("I") and declared_white(image) is None:
                     largest = int(np.asarray(image).max(initial=0))
                 elif deep:
                     largest = int(np.asarray(image.convert("RGB")).max(initial=0))
                 if whole:
-                    flatten(image)
+                    flatten(image)  # decodes the picture, and raises if it is broken
                 found[path] = size, grey, largest
         except FileFormatError as error:
             broken[path] = error
@@ -326,9 +366,13 @@ def _looked(files, formats, broken, whole):
 
 
 def _white(folder, kinds):
-    """The white of the folder's 16-bit grey pictures. It warns if 16-bit values have fewer bits than 16.
+    """The value that means white in the 16-bit grey pictures of `folder`: 2^bits - 1.
 
-    kinds   the dict of `_looked`
+    kinds   {path: (size, whether it is grey, its largest value or None)}, from `_looked`
+
+    bits is the smallest of DEPTHS (8, 10, 12, 14) that holds all values of these pictures. It is 16 if none
+    does, if all values are 0, and if there is no such picture. Warns if bits is below 16, and if the 16-bit
+    colour pictures are nearly black: if no upper byte is above 63, and not all are 0.
     """
     colours = [value for _, grey, value in kinds.values() if value is not None and not grey]
     if colours and 0 < max(colours) < DARK:
@@ -339,7 +383,7 @@ def _white(folder, kinds):
             stacklevel=4,
         )
     top = max([value for _, grey, value in kinds.values() if value is not None and grey], default=65535)
-    bits = next((bits for bits in DEPTHS if 0 < top < 2**bits), 16)
+    bits = next((bits for bits in DEPTHS if 0 < top < 2**bits), 16)  # black pictures say nothing: 16
     if bits == 16:
         return 65535
     warnings.warn(

@@ -31,14 +31,14 @@ WORDS = {
 
 
 def read_idx(path, axes, types=("u1",)):
-    """Read the array in the IDX file `path`.
+    """Read the array in the IDX file `path`, and return it in the file's own type, such as uint8 or ">i4".
 
-    axes     the number of axes that the array must have, or several possible numbers
-    types    the possible types of the values, keys of WORDS
+    axes     the number of axes that the array must have, an int, or a tuple of possible numbers
+    types    a tuple of the possible types of the values, keys of WORDS: "u1" is a byte without sign
 
-    The file may be gzipped; this is seen from its first bytes, not from its name. Raises FileFormatError
-    unless the whole file is well-formed, OSError if it cannot be opened. If the file is of another kind, the
-    message says which kind.
+    The file may be gzipped; this is seen from its first two bytes, not from its name. Raises OSError if the
+    file cannot be opened. Raises FileFormatError if the file is damaged or no IDX file, has other axes or
+    types, no row, or more than LIMIT (2^30) values. If the file is of another kind, the message says which.
     """
     axes = (axes,) if isinstance(axes, int) else axes
     with files.opened(path) as raw:
@@ -55,13 +55,20 @@ def read_idx(path, axes, types=("u1",)):
 
 
 def _parse(stream, size, axes, types, path):
-    """The array in an open stream. size is the length of the file, or None if the stream is unpacked."""
+    """Read the array from the open `stream` of an IDX file. Raises FileFormatError as `read_idx`.
+
+    size     the length of the file in bytes, which the header must agree with; None if the stream
+             decompresses a gzip file, whose length is unknown
+    axes     a tuple of the possible numbers of axes of the array
+    types    a tuple of the possible types of its values, keys of WORDS
+    path     the name of the file, for messages
+    """
     magic = stream.read(4)
     first = f"00 00 {_code(types[0]):02x} {axes[0]:02x}"
     wanted = f"the first bytes {first} (IDX, {WORDS[types[0]]}, number of axes {axes[0]})"
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
         raise _another(stream, magic, wanted, path)
-    kind, number = TYPES[magic[2]], magic[3]
+    kind, number = TYPES[magic[2]], magic[3]  # byte 2: the type of the values; byte 3: the number of axes
     if kind not in types or number not in axes:
         got = (
             f"{magic.hex(' ')}: an IDX file of {WORDS[kind]} with {number} ax{'is' if number == 1 else 'es'}"
@@ -70,7 +77,7 @@ def _parse(stream, size, axes, types, path):
     header = stream.read(4 * number)
     if len(header) < 4 * number:
         raise broken(path, f"{number} lengths of 4 bytes after the first four", f"{len(header)} bytes")
-    shape = struct.unpack(f">{number}I", header)
+    shape = struct.unpack(f">{number}I", header)  # big-endian 32-bit integers without sign
     count = math.prod(shape)  # Python integers do not overflow
     claim = " x ".join(map(str, shape))
     if count == 0:
@@ -93,19 +100,30 @@ def _parse(stream, size, axes, types, path):
 
 
 def _code(kind):
+    """The byte that stands for the type `kind`, a value of TYPES, in the header of an IDX file."""
     return next(code for code, word in TYPES.items() if word == kind)
 
 
 def _another(stream, magic, wanted, path):
-    """The FileFormatError about a file that is no IDX file; it names its kind if that is known."""
+    """The FileFormatError, not raised, about a file that is no IDX file. It names the file's kind if known.
+
+    stream   the open stream of the file, from which `magic`, the first four bytes, are already read
+    wanted   the text of what was expected
+    path     the name of the file
+    """
     found = kind_of(magic + stream.read(ENOUGH))
     if found is None:
         return broken(path, wanted, magic.hex(" ") or "an empty file")
-    return damaged(path, wanted, f"{magic.hex(' ')}: {found[0]}", found[1])
+    kind, advice = found
+    return damaged(path, wanted, f"{magic.hex(' ')}: {kind}", advice)
 
 
 def _role(kind, number):
-    """What an IDX file of this type and this number of axes usually holds, as an advice."""
+    """A text of advice about an IDX file of the wrong type or number of axes: what it probably holds.
+
+    kind     the type of its values, a key of WORDS
+    number   the number of its axes
+    """
     if kind == "u1" and number == 1:
         return "MNIST's labels have this form: are pictures and labels exchanged? Otherwise fetch it again"
     if kind == "u1" and number == 3:

@@ -84,7 +84,7 @@ SHA256 = {
 
 
 def load_idx(name, split, folder=None):
-    """Load one of the sets SOURCES: pictures (N, H, W, 1 or 3) uint8, and labels (N,) int64 from 0.
+    """Load one of the sets SOURCES: (pictures (N, H, W, 1 or 3) uint8, labels (N,) int64 from 0).
 
     name     the name of a set. With another name than that in the files, the files must have MNIST's names,
              and no folder of Fashion-MNIST or KMNIST on their way
@@ -115,10 +115,10 @@ def load_idx(name, split, folder=None):
             f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, "
             f"got {len(labels):,}; take both files from one source"
         )
-    first, classes = FIRST.get(name, 0), len(CLASSES[name])
+    first, classes = FIRST.get(name, 0), len(CLASSES[name])  # labels are first..first + classes - 1
     wrong = (labels < first) | (labels >= first + classes)
     if wrong.any():
-        row = int(np.argmax(wrong))
+        row = int(np.argmax(wrong))  # the first row that is True
         raise FileFormatError(
             f"{label_path}: expected labels in {first}..{first + classes - 1}, got {labels[row]} in row "
             f"{row}; " + _likely(name, int(labels.min()), int(labels.max()))
@@ -139,7 +139,11 @@ def load_idx(name, split, folder=None):
 
 
 def _labels(path):
-    """The class numbers in a file of labels: integers of any size, or the first of QMNIST's eight columns."""
+    """The class numbers (N,) in the IDX file of labels `path`, in the file's type of integers.
+
+    QMNIST's labels have eight columns, of which the first is the class. Raises FileFormatError for several
+    columns of bytes, and the errors of `read_idx`.
+    """
     labels = read_idx(path, axes=(1, 2), types=("u1", "i1", ">i2", ">i4"))
     if labels.ndim == 2 and labels.dtype.itemsize == 1:
         raise FileFormatError(
@@ -150,7 +154,10 @@ def _labels(path):
 
 
 def _likely(name, lowest, highest):
-    """The end of a message about labels that do not belong to the set `name`."""
+    """The last sentence of a message about labels that do not belong to the set `name`: what to do.
+
+    lowest, highest   the smallest and the largest label. If they fit sets of EMNIST, the sentence names them
+    """
     fitting = [
         other
         for other in ("emnist-letters", "emnist-balanced", "emnist-byclass")
@@ -166,16 +173,20 @@ def _likely(name, lowest, highest):
 
 
 def _lies_on_its_side(images, labels, exchange):
-    """Whether digits have rows and columns exchanged. Pictures whose labels are above 9 are left out.
+    """Whether pictures of digits have rows and columns exchanged. Labels above 9 are left out.
 
-    images     (N, H, W, C)
-    exchange   True: judge the pictures with rows and columns exchanged
+    images     (N, H, W, C) uint8
+    labels     (N,) integers; 0 to 9 are the digits
+    exchange   True: exchange rows and columns of the pictures first
 
-    The mean picture of each class is compared with the means of the 8x8 digits, upright and exchanged. For
-    true digits of MNIST, ten pictures are enough to tell.
+    The mean picture of each digit, of at most 500 pictures, is correlated with the mean of the package's 8x8
+    digits, upright and with rows and columns exchanged. Both correlations are averaged over the digits. The
+    result is True if that of the exchanged means is above 0.3, and above the upright one by more than 0.12.
+    For true digits of MNIST, ten pictures are enough to tell.
     """
-    known, their = load_digits("train")
-    upright, exchanged, classes = 0.0, 0.0, np.unique(labels[labels < 10])
+    known, their = load_digits("train")  # pictures and labels
+    upright, exchanged = 0.0, 0.0  # mean correlations
+    classes = np.unique(labels[labels < 10])
     for k in classes:
         mean = images[np.flatnonzero(labels == k)[:500]].mean(axis=(0, 3), dtype=np.float64)
         mean = np.rint(mean.T if exchange else mean).astype(np.uint8)
@@ -187,6 +198,7 @@ def _lies_on_its_side(images, labels, exchange):
 
 
 def _correlation(a, b):
+    """Pearson's correlation of the entries of two arrays of one shape, a float; 0 if one is constant."""
     a, b = a - a.mean(), b - b.mean()
     size = np.sqrt((a * a).sum() * (b * b).sum())
     return (a * b).sum() / size if size else 0.0
@@ -203,12 +215,16 @@ DEPTH, FOLDERS = 4, 300  # folders below the given one that are looked into
 
 
 def find(folder):
-    """The IDX files below `folder`: {(set, split, "images" or "labels"): path}.
+    """The IDX files below `folder`: {(set, split, "images" or "labels"): Path}.
 
-    set is the name in the file's name, such as "emnist-letters". Files with MNIST's names are those of
-    fashion-mnist or kmnist if a folder on their way has such a name, otherwise those of mnist. The way begins
-    with `folder`, or with the folder around it if its name is one of NAMELESS. If a file is there twice, the
-    gzipped one of the shortest path counts. At most 300 folders, 4 deep, are looked into.
+    set     the name in the file's name, such as "emnist-letters". Files with MNIST's names are those of
+            fashion-mnist or kmnist if a folder of their path has such a name, otherwise those of mnist. These
+            folders are `folder` and those below it. If `folder` has a name that says nothing about the set
+            (NAMELESS), they begin with the nearest folder around it that has another name
+    split   "train" or "test"
+
+    If a file is there twice, the one in the least deep folder counts, and there the gzipped one. At most 300
+    folders are looked into, at most 4 levels below `folder`.
     """
     found, root = {}, os.path.abspath(folder)
     above = root
@@ -218,7 +234,7 @@ def find(folder):
         inside = os.path.relpath(place, root)
         depth = 0 if inside == os.curdir else inside.count(os.sep) + 1
         if depth >= DEPTH or seen >= FOLDERS:
-            folders.clear()
+            folders.clear()  # os.walk then does not go deeper
         folders.sort()
         unnamed = _set_of(os.path.join(os.path.basename(above), os.path.relpath(place, above)))
         for name in names:
@@ -226,13 +242,19 @@ def find(folder):
             if match:
                 word = re.sub("[-_.]", "-", match["set"].lower()).replace("fashionmnist", "fashion-mnist")
                 split = "train" if match["part"].lower() == "train" else "test"
+                # MNIST's names are also those of Fashion-MNIST and KMNIST: there the folders decide
                 key = word if word not in ("", "mnist") else unnamed, split, match["what"].lower()
                 found.setdefault(key, []).append((depth, match["zip"] is None, place, name))
+    # min: the least depth first, then gzipped (False is before True); [2:] leaves (place, name)
     return {key: Path(*min(paths)[2:]) for key, paths in found.items()}
 
 
 def _set_of(way):
-    """The set of files with MNIST's names. The last folder on their `way` whose name says it counts."""
+    """The set of files with MNIST's names in the folder `way`: "fashion-mnist", "kmnist" or "mnist".
+
+    way   a path, a text. The last name in it that contains fashion, kmnist, kuzushiji or mnist decides;
+          without such a name the set is "mnist". Upper and lower case are equal
+    """
     for name in reversed(way.lower().split(os.sep)):
         name = re.sub("[-_ ]", "", name)
         for word, said in (("fashion", "fashion-mnist"), ("kmnist", "kmnist"), ("kuzushiji", "kmnist")):
@@ -244,12 +266,12 @@ def _set_of(way):
 
 
 def is_idx(path):
-    """Whether the file `path` has the name of one of the files of such a set."""
+    """Whether the file name of `path` is that of an IDX file of one of the sets SOURCES."""
     return NAME.fullmatch(os.path.basename(path)) is not None
 
 
 def set_in(folder):
-    """The name of the set whose IDX files are below `folder`; None if there are none.
+    """The name of the set whose IDX files are below `folder`; None if there are no such files.
 
     Raises ValueError if the files belong to several sets.
     """
@@ -268,23 +290,33 @@ def has_part(folder, split):
 
 
 def is_there(name, split, folder):
-    """Whether the pictures and labels of the split "train" or "test" of a set are below `folder`."""
+    """Whether the files of pictures and of labels of the set `name` are below `folder`.
+
+    split   "train" or "test". Returns False if there is no such folder
+    """
     found = find(folder) if os.path.isdir(folder) else {}
     return all(_chosen(found, name, split, what) for what in ("images", "labels"))
 
 
 def _chosen(found, name, split, what):
-    """The path of a file of the set `name` in the dict of `find`, or MNIST's file; None if both are missing.
+    """The Path of one file of the set `name`, under the set's own name or under MNIST's; None if not found.
 
-    The set's own name comes first; files with MNIST's names are the second choice.
-    split   "train" or "test"
-    what    "images" or "labels"
+    found         the dict of `find`
+    split, what   "train" or "test"; "images" or "labels"
     """
     return found.get((name, split, what)) or found.get(("mnist", split, what))
 
 
 def _locate(name, split, what, folder):
-    """The Path of the file of pictures or labels (`what`) of a set. It is downloaded if that is possible."""
+    """The Path of one file of the set `name`. It is downloaded if no folder is given and numgan knows how.
+
+    split, what   "train" or "test"; "images" or "labels"
+    folder        the folder to look in; None: the sub-folder `name` of the folder that the environment
+                  variable NUMGAN_DATA names; if it is not set, the file is downloaded
+
+    Raises FileNotFoundError if the file is not in its folder or the set is not downloaded, ConnectionError or
+    FileFormatError if the download fails.
+    """
     shared = os.environ.get("NUMGAN_DATA")
     if folder is not None:
         files.expect_path(folder, f"load({name!r}): folder")
@@ -293,7 +325,7 @@ def _locate(name, split, what, folder):
         place, why = Path(shared, name), f"the environment variable NUMGAN_DATA is set, to {shared}"
         otherwise = ", or unset NUMGAN_DATA to download it" if name in MIRRORS else ""
     elif name in MIRRORS:
-        return _download(name, FILES[split][what == "labels"])
+        return _download(name, FILES[split][what == "labels"])  # 0: pictures, 1: labels
     else:
         raise FileNotFoundError(f"load({name!r}): numgan does not download this set; {_by_hand(name)}")
     found = find(place) if place.is_dir() else {}
@@ -315,7 +347,10 @@ def _locate(name, split, what, folder):
 
 
 def _names(name, split):
-    """The names of the files of pictures and of labels, as their publisher gives them, without .gz."""
+    """(name of the file of pictures, name of the file of labels) of a set and split, without .gz.
+
+    These are the publisher's names.
+    """
     if name == "qmnist":
         return f"qmnist-{split}-images-idx3-ubyte", f"qmnist-{split}-labels-idx2-int"
     if name.startswith("emnist"):
@@ -334,6 +369,11 @@ def cache_folder():
 
 
 def _download(name, file):
+    """Download `file`, a file name without .gz, of the set `name` into cache_folder(), and return its Path.
+
+    A file that is already there is not fetched again. Its SHA-256 is checked either way. Raises
+    ConnectionError if the download fails, FileFormatError for another SHA-256.
+    """
     import pooch  # not at the top of the file: only a download needs pooch, and its import is slow
 
     url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
@@ -356,6 +396,10 @@ def _download(name, file):
 
 
 def _by_hand(name):
+    """A text of advice: where to get the files of the set `name`, and where to put them.
+
+    If the current folder has a sub-folder of this name, the text says how to load that one.
+    """
     if os.path.isdir(name):
         return f"for the folder {name} that is here, write {os.path.join(os.curdir, name)}"
     files = ", ".join(f"{file}.gz" for split in FILES for file in _names(name, split))

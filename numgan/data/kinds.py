@@ -41,16 +41,21 @@ CODE = (".pt", ".pth", ".pkl", ".pickle")
 
 
 def kind_of(start):
-    """(kind, advice) of a file with the first bytes `start`, at least ENOUGH; None if the kind is unknown."""
+    """(kind, advice), two texts, of a file from its first bytes; None if the kind is unknown.
+
+    start   the first ENOUGH (600) bytes, or all bytes of a shorter file
+
+    A file that begins with printable text is of the kind "text".
+    """
     for name, kind, advice in INSIDE:
         if start.startswith(b"PK") and name in start[:100]:
             return kind, advice
     for first, kind, advice in STARTS:
         if start.startswith(first):
             return kind, advice
-    if start[257:262] == b"ustar":
+    if start[257:262] == b"ustar":  # the place of the mark in a tar header
         return "a tar archive", UNPACK
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()  # the byte-order mark of UTF-8
     if PAGE.match(text):
         return "a web page", SENT
     if re.fullmatch(rb"[ -~\s]+", text[:40]):

@@ -18,11 +18,12 @@ LEAST = 4  # pixels of a picture
 def as_pictures(path, x, names):
     """The rows x (N, F) of a table as pictures (N, H, W, 1) uint8; None if the columns are no pixels.
 
-    names   the names of the F columns, in any order of the pixels
-    path    the name of the file, for a warning
+    names   the names of the F columns, in any order of the pixels; see the module
+    path    the path of the file, for a warning
 
-    The pixels are whole numbers from 0 to 255; from 0 to 1 they become 0 to 255. With other values the rows
-    stay rows, and so they do if pixel0, pixel1, ... fill no square. Then there is a warning.
+    All numbers must be whole and from 0 to 255, or from 0 to 1. Numbers from 0 to 1 are multiplied by 255.
+    The result is None, with a warning, for columns named as pixels that have other numbers, and if pixel0,
+    pixel1, ... fill no square.
     """
     places = _places(names)
     if places is None:
@@ -37,7 +38,7 @@ def as_pictures(path, x, names):
         warnings.warn(
             f"{os.path.basename(path)}: the columns are named as pixels, but stay numbers: {why}; "
             'as an array they are pictures: np.savez("data.npz", x=x), x of (N, H, W, 1 or 3) uint8',
-            stacklevel=5,
+            stacklevel=5,  # the caller of numgan.data.load
         )
         return None
     pixels = np.rint(x * (255 if x.max() <= 1 else 1)).astype(np.uint8)
@@ -45,7 +46,14 @@ def as_pictures(path, x, names):
 
 
 def _places(names):
-    """((height, width), the order of the columns) of columns named as pixels; None for other names."""
+    """((height, width), order) of columns named as pixels; None for other names.
+
+    names   the names of the F columns
+    order   (F,) integers: pixel number i, row by row, is the column order[i]
+
+    None also for fewer than LEAST (4) columns, and if a pixel is missing or occurs twice. If the names have
+    one number, height = width = round(sqrt(F)), even if F is no square.
+    """
     if len(names) < LEAST:
         return None
     found = [NUMBERED.fullmatch(name) for name in names]
@@ -53,6 +61,7 @@ def _places(names):
         numbers = np.array([int(match[1]) for match in found])
         side = round(len(names) ** 0.5)
         size, order = (side, side), np.argsort(numbers)
+        # the numbers follow each other, from 0 or from 1
         whole = (numbers[order] == numbers.min() + np.arange(len(names))).all() and numbers.min() <= 1
     else:
         found = [PLACED.fullmatch(name) for name in names]
@@ -60,15 +69,17 @@ def _places(names):
             return None
         places = np.array([[int(match[1]), int(match[2])] for match in found])
         places -= places.min(axis=0)
-        size, order = tuple(map(int, places.max(axis=0) + 1)), np.lexsort((places[:, 1], places[:, 0]))
+        rows, columns = places.T
+        size, order = tuple(map(int, places.max(axis=0) + 1)), np.lexsort((columns, rows))  # by rows first
         whole = len(names) == size[0] * size[1] and len(np.unique(places, axis=0)) == len(names)
     return (size, order) if whole else None
 
 
 def hint(sample_shape):
-    """A text about how rows (F,) become pictures; "" if F numbers fill no square of 8 x 8 or more.
+    """A text of advice: how rows of the shape `sample_shape` = (F,) become pictures, or "".
 
-    One more column may be that of the labels.
+    It is "" for another number of axes, and if neither F nor F - 1 is the square of a whole number of 8 or
+    more. F - 1 is tried because one column may be that of the labels.
     """
     if len(sample_shape) != 1:
         return ""

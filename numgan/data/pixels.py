@@ -9,20 +9,20 @@ from ..core.underflow import may_underflow
 def to_floats(x, pixels=(-1.0, 1.0)):
     """Convert pictures x (N, H, W, C) uint8 to float32 in the range pixels = (lowest, highest).
 
-    Byte 0 becomes lowest, byte 255 becomes highest.
+    The byte v becomes lowest + v (highest - lowest) / 255. Returns a new array.
     """
     low, high = pixels
     floats = x / np.float32(127.5)
-    floats -= 1
+    floats -= 1  # x / 127.5 - 1, in [-1, 1]
     return floats if (low, high) == (-1, 1) else (low + (floats + 1) * ((high - low) / 2)).astype(np.float32)
 
 
 @may_underflow
 def to_bytes(x, pixels=(-1.0, 1.0)):
-    """Convert pictures x in the range pixels = (lowest, highest) to uint8: the inverse of `to_floats`.
+    """Convert floating-point pictures x, of any shape, to a new uint8 array: the inverse of `to_floats`.
 
-    lowest becomes byte 0, highest becomes byte 255. Values outside the range are clipped. Other values are
-    rounded to the nearest byte.
+    pixels = (lowest, highest) is the range of x. A value v becomes 255 (v - lowest) / (highest - lowest),
+    rounded to the nearest integer; values outside the range become 0 or 255.
     """
     low, high = pixels
     return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)

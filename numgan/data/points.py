@@ -78,15 +78,21 @@ def modes(name):
 
 
 def load_points(name, split):
-    """The 100,000 points of a set and their mode numbers (None for swiss-roll); each call gives the same.
+    """The points (100,000, 2) float32 of a set, and their mode numbers (100,000,) int64.
 
-    name    "ring", "grid" or "swiss-roll"
+    name    "ring", "grid" or "swiss-roll"; the latter has no modes, and None in place of the numbers
     split   "train" or "test"; their points are independent
+
+    Each call draws the same points, from SEED.
     """
     return POINTS[name](ROWS, stream(SEED, name, split))
 
 
 def _circle(k, radius):
+    """The centres (k, 2) of k modes at equal distances on a circle around 0 with this radius.
+
+    Raises ValueError for k below 1.
+    """
     # linspace(0, 2 pi, K) would be wrong: its last centre equals the first, so there would be K - 1 modes,
     # one of them with double weight
     angle = 2 * np.pi * np.arange(_count("ring", "modes", k)) / k
@@ -94,16 +100,29 @@ def _circle(k, radius):
 
 
 def _lattice(side, spacing):
+    """The centres (side^2, 2) of a square grid around 0, `spacing` apart. Raises ValueError for side < 1."""
     ticks = spacing * (np.arange(_count("grid", "side", side)) - (side - 1) / 2)
     return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def _mixture(n, rng, centres, std):
+    """Draw n points of Gaussians with equal weights: (points (n, 2) float32, mode numbers (n,) int64).
+
+    x = centre of the mode + std e, with e standard normal (2,) and each mode equally likely
+
+    rng      a numpy Generator
+    centres  (K, 2) the means; std is the standard deviation of each coordinate
+    Raises ValueError for n below 1.
+    """
     labels = rng.integers(len(centres), size=_count("mixture", "n", n))
     return (centres[labels] + std * rng.standard_normal((n, 2))).astype(np.float32), labels
 
 
 def _count(where, what, n):
+    """The integer n itself. Raises TypeError if it is no integer, ValueError if it is below 1.
+
+    where, what   the names of the function and of its argument, for the message
+    """
     if index(n) < 1:
         raise ValueError(f"{where}: expected {what} of at least 1, got {n}")
     return n

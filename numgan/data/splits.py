@@ -14,9 +14,10 @@ SEED = 0  # the seed of every split: training, judge and evaluation see the same
 
 
 def spread(labels, rows, rng):
-    """A random order (rows,) of all rows, in which every long piece has the classes in proportion.
+    """A random order (rows,) of the numbers 0..rows-1. Each long part of it has the classes in proportion.
 
     labels   (rows,) the class number of each row, or None: then the order is a plain permutation
+    rows     the number of rows
     rng      a numpy Generator
 
     Row number i of the n rows of a class, in random order, gets the place (i + u) / n with u uniform in
@@ -35,9 +36,12 @@ def spread(labels, rows, rng):
 def hold_out(dataset, share, seed=SEED):
     """Split a Dataset into (training part, test part), two Datasets. Both keep the order of the rows.
 
-    share   the fraction of the rows of each class that goes to the test part, above 0 and below 1. It is
-            rounded to whole rows, with at least one row of each class on either side
-    seed    the seed of the choice
+    The rows of the test part are chosen at random. Without labels all rows are of one class.
+
+    dataset   the Dataset
+    share     the fraction of the rows of each class that goes to the test part, above 0 and below 1. It is
+              rounded to whole rows, with at least one row of each class on either side
+    seed      the seed of the choice, 0 if it is left out; equal seeds give equal parts
 
     Raises ValueError for another share, or if a class has a single row.
     """
@@ -53,12 +57,13 @@ def hold_out(dataset, share, seed=SEED):
                 f"hold_out: expected at least 2 rows of each class, one for either part, got {len(mine)} of "
                 f"class {word} in {dataset.name}; add rows of this class, or remove it"
             )
-        count = min(max(1, round(share * len(mine))), len(mine) - 1)
+        count = min(max(1, round(share * len(mine))), len(mine) - 1)  # 1 to n - 1 of the class's n rows
         held[rng.permutation(mine)[:count]] = True
     return _part(dataset, np.flatnonzero(~held)), _part(dataset, np.flatnonzero(held))
 
 
 def _part(dataset, rows):
+    """A new Dataset with the rows `rows` (K,), integers, of a Dataset: its columns and its row names."""
     return replace(
         dataset,
         x=dataset.x[rows],
@@ -71,9 +76,9 @@ def _part(dataset, rows):
 def matched(test, train):
     """A copy of the Dataset `test` with the class numbers and the order of columns of the Dataset `train`.
 
-    Classes and columns are matched by their names, so it does not matter whether the test part has all of
-    the classes. Data without such names keep their numbers and their order. If `train` has no labels, the
-    result has none.
+    Classes and columns are matched by their names; the test part may lack some of the classes. If `test` has
+    no class names, its labels stay unchanged. If either Dataset has no column names, the order of the columns
+    stays unchanged. If `train` has no labels, the result has none.
 
     Raises ValueError for rows of another shape, or for a class or a column that `train` does not have.
     """
@@ -104,5 +109,6 @@ def matched(test, train):
             f"test data: expected the classes {', '.join(train.classes)}, as in {train.name}, got "
             f"{other[0]!r} in {test.name}; rename or remove it"
         )
+    # new number of each class of the test part, at its old number; 0 for a class that no row has
     labels = np.array([places.get(word, 0) for word in test.classes])[test.labels]
     return replace(test, labels=labels, classes=train.classes)

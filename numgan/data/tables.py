@@ -49,14 +49,17 @@ COLUMNS = ("columns", "feature_names", "column_names")
 def load_table(path, split="train"):
     """Load the file `path`: samples (N, ...), labels (N,) int64 or None, names of classes, names of columns.
 
+    path    a file .npy, .npz, .csv, .tsv or .txt; the texts may be gzipped: .csv.gz
     split   "train" or "test". An .npz file may have both (x_train, y_train, x_test, y_test). A pair of files
             such as kmnist-train-imgs.npz and kmnist-train-labels.npz may have a pair with "test" in the names
 
-    The classes are those of this part alone: see splits.matched. The names of the columns are None if the
-    file has none. Arrays of bools become 0 and 1, or pictures of 0 and 255 if each has two axes or more.
+    The names of classes are a tuple, () without labels; they are those of this part alone (see
+    splits.matched). The names of the columns are a tuple, or None if the file has none. Bools become float32
+    numbers 0 and 1, or uint8 pictures of 0 and 255 if a row has two axes or more. Warns if a part has no
+    file of labels but the other part has one.
 
-    Raises ValueError if there is no such part, or for another kind of file; FileFormatError for a damaged
-    file or a cell that is no number; OSError if the file cannot be read.
+    Raises NoTestPart (a ValueError) if there is no test part, FileFormatError for another kind of file, a
+    damaged file, wrong labels or a cell that is no number, OSError if the file cannot be read.
     """
     path = os.fspath(path)
     suffix = os.path.splitext(path.lower().removesuffix(".gz"))[1]
@@ -69,6 +72,7 @@ def load_table(path, split="train"):
     folder, name = os.path.split(path)
     partner = re.sub("imgs|images", "labels", name) if suffix in ARRAYS else name
     other = os.path.join(folder, name.replace("train", "test"))
+    # own: arrays without a split in their names are those of this split, in this file or in `other`
     own = split == "train" or "train" in name and os.path.isfile(other)
     if own and split == "test":
         path, partner = other, partner.replace("train", "test")
@@ -82,6 +86,7 @@ def load_table(path, split="train"):
         x = x.astype(np.uint8) * np.uint8(255) if x.ndim > 2 else x.astype(np.float32)
     labels_path = os.path.join(folder, partner)
     if labels is None and partner != name and os.path.isfile(labels_path):
+        # of an .npz file, the first array
         labels = load_array(labels_path) if suffix == ".npy" else next(iter(load_npz(labels_path).values()))
         if labels.size != len(x):
             raise damaged(labels_path, f"{len(x):,} labels, one for each row of {path}", f"{labels.size:,}")
@@ -94,14 +99,18 @@ def load_table(path, split="train"):
         raise damaged(path, f"{len(x):,} labels, whole numbers or words", f"{labels.shape} {labels.dtype}")
     if known is not None and labels.dtype.kind in "iu":
         return x, labels.reshape(-1).astype(np.int64), tuple(map(str, known.reshape(-1))), columns
+    # the labels as words: floats (whole numbers, see above) and bools as integers, "1" and not "1.0"
     words = [str(int(k) if labels.dtype.kind in "fb" else k) for k in labels.reshape(-1)]
     return x, *numbered(words), columns
 
 
 def table_in(folder):
-    """The path of the file of rows or arrays in a folder that holds nothing else; None for another folder.
+    """The path of the one file of samples in a folder of arrays or tables; None for another folder.
 
-    A file of labels, and a file whose name has "test" in it, belong to this file (see `load_table`).
+    All files of the folder must be .npy, .npz, .csv or .tsv files (the last two perhaps with .gz), besides
+    names that begin with a dot, readme or license. A file with label, target or test in its name is not the
+    file of samples: `load_table` finds it beside this file. There must be one file of samples. Raises OSError
+    if the folder cannot be read.
     """
     names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
     kinds = (*ARRAYS, ".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -113,15 +122,23 @@ def table_in(folder):
 
 
 def _no_test_part(path):
+    """The NoTestPart error, not raised, about a file that holds no test part."""
     return NoTestPart(f"load({path!r}): this file has no split 'test'; load the file that holds that part")
 
 
 def _sides(path, arrays, split, own):
     """(x, labels, names of the classes, names of the columns) of the split; all but x may be None.
 
-    Labels from 1 to K of K names become 0 to K - 1; the training part decides for both.
+    path     the path of the file, for messages
+    arrays   {name: array} of the file. Names are compared in small letters; KEYS, LABELS, CLASSES and COLUMNS
+             are the known ones, alone or with the split (x_train)
+    split    "train" or "test"
+    own      whether arrays without a split in their names are those of this split
 
-    own   the file's name has the name of the split, so that the arrays are those of the split
+    x and labels are arrays of the file, the names of the classes an array, those of the columns a tuple of
+    texts. If the file names K classes and the labels of its training part are from 1 to K, 1 is subtracted
+    from the labels of either part. Raises NoTestPart if there are no arrays of the split, FileFormatError if
+    no array has a known name; a single array may have any name.
     """
     named = {name.lower(): array for name, array in arrays.items()}
     known = next((named.pop(name) for name in CLASSES if name in named), None)
@@ -130,12 +147,15 @@ def _sides(path, arrays, split, own):
     )
 
     def parted(x, labels, train):
+        """The result, from the part's x and labels, and the labels `train` of the training part."""
         names = columns is not None and x.ndim == 2 and columns.size == x.shape[1]
         if known is not None and labels is not None and train.dtype.kind in "iu" and train.size:
-            labels = labels.astype(np.int64) - int(train.min() == 1 and train.max() == known.size)
+            from_one = train.min() == 1 and train.max() == known.size
+            labels = labels.astype(np.int64) - int(from_one)
         return x, labels, known, tuple(map(str, columns.reshape(-1))) if names else None
 
     def side(keys, split):
+        """The first array whose name is one of the keys with the split, such as x_train; or None."""
         wanted = [form.format(key, split=split) for form in PARTS for key in keys]
         return next((named[name] for name in wanted if name in named), None)
 
@@ -157,7 +177,11 @@ def _sides(path, arrays, split, own):
 
 
 def load_npz(path):
-    """{name: array} of an .npz file, which may be compressed. Raises FileFormatError and OSError."""
+    """{name: array} of the .npz file `path`, which may be compressed. The names have no ".npy" at the end.
+
+    Raises FileFormatError for a damaged file, an array of objects, or a file of more than MOST bytes (2^28),
+    packed or unpacked; OSError if the file cannot be read.
+    """
     data = read(path, MOST)
     try:
         expect_directory(file := io.BytesIO(data), MEMBERS, path)
@@ -165,7 +189,9 @@ def load_npz(path):
             if sum(info.file_size for info in archive.infolist()) > MOST:
                 raise damaged(path, f"at most {MOST:,} bytes when unpacked", "more", "make a smaller file")
             return {
-                info.filename.removesuffix(".npy"): array_of(archive.read(info), path, "bfiuU")
+                info.filename.removesuffix(".npy"): array_of(
+                    archive.read(info), path, "bfiuU"
+                )  # bools, numbers, texts
                 for info in archive.infolist()
             }
     except FileFormatError:

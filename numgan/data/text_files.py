@@ -32,9 +32,11 @@ OLD = 'pathlib.Path("old.csv").read_text("{}"), "utf-8")'
 
 
 def text_in(path):
-    """The text of the file `path`, at most MOST bytes of it. Its lines end as in the file.
+    """The text of the file `path`, which may be gzipped. The ends of its lines stay as they are in the file.
 
-    Raises FileFormatError for another encoding or kind of file, OSError if the file cannot be read.
+    The encoding is UTF-8, unless a byte-order mark names UTF-16 or UTF-32. Raises FileFormatError for another
+    encoding or kind of file, a damaged gzip file, and more than MOST bytes (2^28) of text. Raises OSError if
+    the file cannot be read.
     """
     try:
         with opened(path) as file:
@@ -59,7 +61,7 @@ def text_in(path):
             advice = "save it as UTF-8 in the program that made it"
             raise damaged(path, f"text in {found.upper()}, as its first bytes say", got, advice) from error
         byte, line = data[error.start : error.start + 1], data.count(b"\n", 0, error.start) + 1
-        letter = byte.decode("cp1252", "replace")
+        letter = byte.decode("cp1252", "replace")  # the most usual encoding that is not UTF-8
         raise damaged(
             f"{path}, line {line}",
             "text in UTF-8",
@@ -69,7 +71,11 @@ def text_in(path):
 
 
 def _with_zeros(path, data):
-    """A FileFormatError for bytes of 0, which UTF-8 does not have: every second byte of UTF-16 is 0."""
+    """The FileFormatError, not raised, about a file `path` whose bytes `data` have zeros but no known mark.
+
+    If more than half of every second byte is 0, the file is UTF-16 without a byte-order mark, and the message
+    says so. Otherwise it says that the file is of another kind, or damaged.
+    """
     for name, part in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
         if part.count(0) * 2 > len(part):
             got = f"{name.upper()} without a byte-order mark (every second byte is 0)"

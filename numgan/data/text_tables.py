@@ -43,20 +43,21 @@ ADVICE = "repair this cell, or remove its line or column"
 
 
 def read_text_table(path):
-    """Read a table of numbers: samples, labels (N,) int64 or None, names of classes, names of columns.
+    """Read the table `path`: samples, labels (N,) int64 or None, names of classes, names of columns or None.
 
     The samples are rows (N, F) float64, or pictures (N, H, W, 1) uint8 if the columns are named as pixels
-    (see pixel_columns.py). The names of the columns, without that of the labels, are None for pictures and
-    for a table without a header.
+    (see pixel_columns.py). The names are tuples of texts. Those of the columns, without that of the labels,
+    are None for pictures and for a table without a header.
 
-    labels     the column of LABEL_COLUMNS, if it has whole numbers or words, or else the first one of words
+    labels     the first column called label, labels, class, target or species that has whole numbers or
+               words, or else the first column of words
     left out   with a warning: a column that only numbers the rows, and one with another word in each row
     true, false    1 and 0
 
     Raises FileFormatError, with line and column, for a missing or other cell that is no number, and for a
     file of another encoding or kind. Raises OSError if the file cannot be read.
     """
-    lines = list(io.StringIO(text_in(path), newline=""))
+    lines = list(io.StringIO(text_in(path), newline=""))  # with their ends of line, as csv needs them
     try:
         lines, mark, names = _layout(lines)
         width, names, skipped = _header(path, lines, mark, names)
@@ -100,7 +101,12 @@ def read_text_table(path):
 
 
 def _rows(lines, mark, strict=True):
-    """Pairs (number of the line from 1, its cells) of all lines that are not blank."""
+    """Iterate over (number of the line from 1, list of its cells) of all lines that have a cell with text.
+
+    lines    texts with their ends of line. A quoted cell may span several: the last one's number is given
+    mark     the separator. If it is a space, several spaces or tabs in a row count as one
+    strict   True: raise csv.Error for a wrong quote
+    """
     if mark == " ":
         lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
     reader = csv.reader(lines, delimiter=mark, skipinitialspace=True, strict=strict)
@@ -111,7 +117,15 @@ def _rows(lines, mark, strict=True):
 
 
 def _layout(lines):
-    """(lines, separator, names of the columns in a comment or None). Comments become blank lines."""
+    """(lines, separator, list of the names of the columns in a comment, or None) of a table.
+
+    Comments, rules such as |---|---| and Excel's line sep=; become blank lines in the returned list; the
+    number of lines stays. If every line begins with a pipe, this pipe is removed.
+
+    A line that begins with "#" is a row if it has as many cells as the other lines, and is below the first of
+    them or has a number (if the separator is no space), or if all lines begin so. Otherwise it is a comment.
+    The names are those in the last comment above the rows with one word for each column and no number.
+    """
     named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None  # Excel writes it
     lines = ["\n" if RULE.fullmatch(line) else line for line in lines]
     lines = ["\n", *lines[1:]] if named else lines
@@ -142,7 +156,11 @@ def _layout(lines):
 
 
 def _mark(lines):
-    """The separator of lines of a table; a comma if there is none."""
+    """The separator, one of MARKS, of a table's first lines; a comma if there is none.
+
+    It is the one with the best fit (see `_fit`). Spaces are left out if a semicolon, a comma or a pipe gives
+    all lines equally many cells, or if a tab does so and cells hold numbers such as 1 000.
+    """
     fits = {mark: _fit(lines, mark) for mark in MARKS}
     cells = [cell for _, row in _rows(lines, "\t", strict=False) for cell in row]
     thousands = any(" " in cell and THOUSANDS.fullmatch(cell) for cell in cells)
@@ -153,7 +171,11 @@ def _mark(lines):
 
 
 def _fit(lines, mark):
-    """(how well `mark` separates the lines; whether all have equally many cells). 0: not at all."""
+    """(how well `mark` separates the lines, a number from 0; whether all of them have equally many cells).
+
+    (numeric cells + 0.5) / (cells of the usual lines) * (usual lines) / (lines). A usual line has as many
+    cells as most lines have. (0, False) if this number of cells is below 2.
+    """
     rows = [row for _, row in _rows(lines, mark, strict=False)]
     width = _width(enumerate(rows))
     if width < 2:
@@ -168,18 +190,25 @@ def _fit(lines, mark):
 
 
 def _width(rows):
-    """The number of cells that most rows have."""
-    common = Counter(len(row) for _, row in rows).most_common(1)
+    """The number of cells that most of the `rows`, pairs (number, cells), have; 0 without rows."""
+    common = Counter(len(row) for _, row in rows).most_common(1)  # [(number of cells, how many rows)] or []
     return common[0][0] if common else 0
 
 
 def _header(path, lines, mark, names):
-    """(number of columns, their names or None, number of rows above the numbers: 0 or 1)."""
+    """(number of columns, list of their names or None, number of rows above the numbers: 0 or 1) of a table.
+
+    path, lines, mark   the path of the file, for messages; its lines; the separator
+    names   the names found in a comment, or None. They are taken if the first line is no header
+
+    The number of columns is that of most of the first SAMPLE (100) lines, without columns at the end that are
+    empty in every line. Raises FileFormatError for a header without rows below it, or of another length.
+    """
     rows = list(islice(_rows(lines, mark), SAMPLE))
     width = _width(rows)
     while width > 1 and not any(cell for _, row in _rows(lines, mark) for cell in row[width - 1 :]):
         width -= 1  # every line ends with a separator
-    head = rows[0][1] if rows else []
+    _, head = rows[0] if rows else (0, [])
     rest = [row for _, row in rows[1:]]
     if len(head) == width - 1 >= 2 and mark in "\t " and all(len(row) == width for row in rest):
         head = ["", *head]  # as R writes it: the names of the rows have no heading
@@ -193,7 +222,13 @@ def _header(path, lines, mark, names):
 
 
 def _is_header(head, rest):
-    """Whether the cells `head` of a table's first line are names. `rest` are the cells of further lines."""
+    """Whether the cells `head` of a table's first line are names of columns.
+
+    True if no cell is a number, or one is the name of a column of labels. False if a number has other signs
+    than digits. If the cells count 0, 1, 2 ...: whether the first cell is empty, or all cells of `rest`, the
+    lists of cells of further lines, have a decimal point. Otherwise: whether a column has a word in the head
+    and a number below.
+    """
     numeric = [cell for cell in head if _number(cell) is not None or DECIMAL.fullmatch(cell)]
     if not numeric or any(cell.lower() in LABEL_COLUMNS for cell in head):
         return True
@@ -207,6 +242,7 @@ def _is_header(head, rest):
 
 
 def _warn_of_numbers(path, names):
+    """Warn, for the file `path`, that the first line is read as names if one of the `names` is a number."""
     if any(_number(name) is not None for name in names):
         warnings.warn(
             f"{os.path.basename(path)}: the first line is read as the names of the columns: "
@@ -216,9 +252,14 @@ def _warn_of_numbers(path, names):
 
 
 def _values(path, lines, mark, width, skipped):
-    """(values (N, width) float64, odd, numbers of the lines).
+    """(values (N, width) float64, odd, list of the N line numbers) of the rows of a table.
 
-    odd   {column: {row: cell}} of all cells that are no finite number; their values are nan
+    path, lines, mark   the path of the file, for messages; its lines; the separator
+    width     the number of columns. A line may have more cells if these are empty
+    skipped   the number of rows above the numbers, which are left out
+    odd       {column: {row: cell}} of all cells that are no finite number; their values are nan
+
+    Raises FileFormatError for a line of another length, or if there are no rows.
     """
     parts, odd, numbers = [], defaultdict(dict), []
     rows = islice(_rows(lines, mark), skipped, None)
@@ -226,11 +267,11 @@ def _values(path, lines, mark, width, skipped):
         for line, row in block:
             if len(row) < width or any(row[width:]):
                 raise damaged(f"{path}, line {line}", f"{width} cells", f"{len(row)}", "repair this line")
-        part = np.empty((len(block), width))
+        part = np.empty((len(block), width))  # rows are converted in blocks of BLOCK, column by column
         for k, cells in enumerate(zip(*(row[:width] for _, row in block), strict=True)):
             part[:, k], others = _numbers(cells)
             if others:
-                odd[k] |= {len(numbers) + i: cells[i] for i in others}
+                odd[k] |= {len(numbers) + i: cells[i] for i in others}  # len(numbers) rows are done before
         parts.append(part)
         numbers += [line for line, _ in block]
     if not parts:
@@ -239,9 +280,10 @@ def _values(path, lines, mark, width, skipped):
 
 
 def _numbers(cells):
-    """(the number of each cell, or nan, a list; the places of the cells that are no finite number)."""
+    """(list of the numbers in `cells`, nan for others; list of the places of these others)."""
     try:
         values = list(map(float, cells))
+        # the quick way, for cells that are all finite numbers; float would read 1_000 as a thousand
         if math.isfinite(sum(values)) and "_" not in "".join(cells):
             return values, []
     except ValueError:
@@ -252,6 +294,7 @@ def _numbers(cells):
 
 
 def _number(cell):
+    """The number in the text of a cell, a finite float; None if there is none. 1_000 is no number."""
     try:
         value = float(cell)
     except ValueError:
@@ -263,9 +306,13 @@ def _number(cell):
 
 
 def _decimals(lines, mark, values, odd):
-    """Read decimal commas, if they can be nothing else: put the numbers into `values`, out of `odd`.
+    """Read numbers with decimal commas, such as 1,5: put them into `values`, and remove them from `odd`.
 
-    With another separator than a semicolon, 1,000 alone may also be a thousand.
+    lines, mark    the lines of the table and its separator
+    values         (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
+
+    Nothing is changed if the separator is a comma; if a cell has a decimal point; or if the separator is no
+    semicolon, and all such cells may be thousands, such as 1,000.
     """
     found = [(row, k, cell) for k in odd for row, cell in odd[k].items() if DECIMAL.fullmatch(cell)]
     if mark == "," or mark != ";" and all(THOUSANDS.fullmatch(cell) for *_, cell in found):
@@ -280,7 +327,15 @@ def _decimals(lines, mark, values, odd):
 
 
 def _words(values, odd, titles):
-    """The columns of words. Columns of true and false become numbers, unless they have the name of labels."""
+    """A list of the columns of words. Columns of true and false become 1 and 0 in `values`, out of `odd`.
+
+    values   (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
+    titles   the name of each column
+
+    In a column of words, more than half of the cells that are not missing are no numbers. Columns of true and
+    false that have the name of labels are columns of words. A column whose odd cells all look like decorated
+    numbers ($5, 5%) or infinite ones is no column of words, unless it has the name of labels.
+    """
     words = []
     for k in sorted(odd):
         label = titles[k].lower() in LABEL_COLUMNS
@@ -299,7 +354,15 @@ def _words(values, odd, titles):
 
 
 def _names_of_rows(words, titles, values, odd):
-    """The columns of words that name the rows: each row has another word. A few rows may have labels so."""
+    """The set of columns, among those of `words`, that name the rows: each row has another word.
+
+    titles   the name of each column
+    values   (N, columns) float64;  odd: {column: {row: cell}} of the cells that are no numbers
+
+    A column with the name of labels never names the rows. If there are fewer than MANY (20) rows, and every
+    column of words has another word in each row, only columns called id, index or the like (INDEX_COLUMNS)
+    count: a few rows may each have their own class.
+    """
     n = len(values)
     single = {k for k in words if n > 1 and len(odd[k]) == n == len(set(odd[k].values()))}
     single -= {k for k in single if titles[k].lower() in LABEL_COLUMNS}
@@ -309,17 +372,29 @@ def _names_of_rows(words, titles, values, odd):
 
 
 def _label(titles, words, values, odd):
-    """The column of labels, or None."""
+    """The number of the column of labels, or None.
+
+    titles: the name of each column; words: the columns of words that do not name the rows; values (N,
+    columns); odd: {column: {row: cell}} of the cells that are no numbers. The result is the first column with
+    a name in LABEL_COLUMNS that has words or only whole numbers, or else the first of `words`.
+    """
     named = [
         k
         for k, title in enumerate(titles)
         if title.lower() in LABEL_COLUMNS and (k in words or k not in odd and not (values[:, k] % 1).any())
     ]
-    return (named or words or [None])[0]
+    return (named or words or [None])[0]  # the first of the list
 
 
 def _counts(names, k, column):
-    """Whether column k only numbers the rows: the first one without a name, or one named so."""
+    """Whether column k of a table only numbers the rows.
+
+    names    the names of all columns
+    column   (N,) the numbers in column k
+
+    The first column, if it has no name, must have different whole numbers. Another column must have the name
+    id, index or the like (INDEX_COLUMNS), and numbers that grow by 1. False for fewer than 2 rows.
+    """
     if len(column) < 2:
         return False
     if k == 0 and not _is_named(names):
@@ -328,11 +403,18 @@ def _counts(names, k, column):
 
 
 def _is_named(names):
-    """Whether the first column has a name; pandas reads a missing one as Unnamed: 0 and writes it so."""
+    """Whether the first of the names of columns (a list, or None) is a name.
+
+    "" is none, and neither is "Unnamed: 0", which pandas writes for a missing name.
+    """
     return bool(names and names[0]) and not names[0].lower().startswith("unnamed:")
 
 
 def _why_left_out(titles, names, k, word):
+    """The text of the warning that column k is left out. word: whether it has words, not numbers.
+
+    titles, names   the names of the columns for messages; those of the file, or None
+    """
     what = "the first column" if k == 0 and not _is_named(names) else f"the column {titles[k]!r}"
     if word:
         return f"{what} has another word in every row; it is left out"
@@ -340,7 +422,16 @@ def _why_left_out(titles, names, k, word):
 
 
 def _expect_numbers(path, titles, numbers, odd, kept, label, words):
-    """Raise FileFormatError for the first cell that is no number, or for a missing label."""
+    """Raise FileFormatError if a cell of the samples is no number, or if a label is missing.
+
+    path      the path of the file; titles: the name of each column, for messages
+    numbers   the line number of each row
+    odd       {column: {row: cell}} of the cells that are no finite numbers
+    kept      the columns of the samples; label: the column of the labels, or None
+    words     the columns of words
+
+    The message names the cell of the first such column, and in it of the first row.
+    """
     bad = [(k, row, cell) for k in kept for row, cell in sorted(odd.get(k, {}).items())]
     if label in odd:
         bad += [(label, row, c) for row, c in sorted(odd[label].items()) if c.lower() in MISSING]

@@ -21,7 +21,11 @@ RATE = "Start again with a smaller learning rate"
 
 
 class Adviser:
-    """Gives advice for one open run. Each method returns sentences, or "" if nothing fits the run."""
+    """Gives advice for one open run, the argument `run`. The methods return sentences.
+
+    A method returns "" if numgan accepts none of its commands for this run. The attribute `recipe` is the
+    Recipe of the run; None for a run that was made in Python.
+    """
 
     def __init__(self, run):
         self.run, self.system = run, run.system
@@ -90,7 +94,10 @@ class Adviser:
         return self._some(ways) or self.slower()
 
     def bolder(self):
-        """A sentence with a remedy for a D or critic that is worse than G: more updates of D in a step."""
+        """A sentence with a remedy for a D or critic that is worse than G: twice its updates in a step.
+
+        For a system without a setting of this number it is that of `slower`.
+        """
         found = [name for name in ("n_critic", "k") if name in self.system.settings]
         if not found:
             return self.slower()
@@ -114,7 +121,10 @@ class Adviser:
         return " ".join(filter(None, (self.slower(), self._some(way))))
 
     def stronger_penalty(self):
-        """A sentence that advises to multiply the penalty's weight by ten, or to set it to 1 if it is 0."""
+        """A sentence that advises to multiply the penalty's weight by ten, or to set it to 1 if it is 0.
+
+        The weight is the setting gamma; if the system has no such number, the sentence is that of `slower`.
+        """
         weight = self.system.settings.get("gamma")
         if not isinstance(weight, (int, float)):
             return self.slower()
@@ -126,7 +136,7 @@ class Adviser:
         return self._first(say, replace(self.recipe, settings=settings))
 
     def smaller(self):
-        """A sentence with remedies for a G that copies its training rows: more data or narrower networks."""
+        """A sentence with remedies for a G that copies its training rows: more data or half the widths."""
         say = "Take more data, or narrower networks"
         if self.recipe is None:
             return f"{say}."
@@ -152,6 +162,7 @@ class Adviser:
     # ---- the commands
 
     def _penalised(self):
+        """[(words, Recipe)] of the first other system in PENALISED that accepts the run's data; or []."""
         return [
             ("Take a system with a penalty on D", other)
             for name in PENALISED
@@ -160,6 +171,7 @@ class Adviser:
         ][:1]
 
     def _penalty_in_python(self):
+        """A sentence that says how to add a penalty on D's gradient to the run's system in Python."""
         if hasattr(self.system, "remedies") and hasattr(self.system, "kept"):
             return (
                 "Add a penalty on the gradient of D: "
@@ -181,6 +193,7 @@ class Adviser:
         return []
 
     def _accepted(self, recipe):
+        """Whether the Recipe can be built, and its system trained on the data of this run."""
         try:
             recipes.check(recipe.build(), self.run.dataset)
         except (ValueError, TypeError):
@@ -188,6 +201,7 @@ class Adviser:
         return True
 
     def _first(self, say, recipe):
+        """The sentence with the words `say` and the command of a Recipe; "" if numgan does not accept it."""
         return self._some([(say, recipe)])
 
     def _some(self, ways):

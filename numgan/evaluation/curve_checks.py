@@ -77,7 +77,14 @@ def _trend(records, kind, name):
 
 
 def _late(records, kind, name):
-    return _trend(records, kind, name)[1]
+    """The median of the last quarter of one curve; None if there are no numbers, or one is inf or nan.
+
+    records   the logged steps of a run, a list of dicts
+    kind      "losses", "metrics" or "gradients"
+    name      the name of the curve
+    """
+    _, late = _trend(records, kind, name)
+    return late
 
 
 def _named(records, kind):
@@ -206,10 +213,16 @@ def _judging(run, losses):
 
 
 def _loss(run):
+    """The name of the loss of an open run's system, such as "minimax"; "" if it has no loss with a name."""
     return getattr(getattr(run.system, "loss", None), "name", "")
 
 
 def _critic(distance, adviser):
+    """The Verdict (the result of a check) on a critic: look if real samples are not rated above fakes.
+
+    distance   the mean output for real samples minus that for generated samples
+    adviser    the Adviser of the run
+    """
     level, advice = "ok", ""
     says = f"it puts real samples {distance:.3g} above generated ones, on its own scale"
     if not distance >= 0:
@@ -219,6 +232,14 @@ def _critic(distance, adviser):
 
 
 def _probabilities(real, fake, loss, adviser):
+    """The Verdict (the result of a check) on a D with probabilities: look or bad if D(G(z)) is small.
+
+    real, fake   D(x) and D(G(z)), the mean probabilities that D gives
+    loss         the name of the loss
+    adviser      the Adviser of the run
+
+    The level is look, too, if D(G(z)) is above D(x) by more than BEHIND (0.05).
+    """
     says = f"D(x) {real:.3f}, D(G(z)) {fake:.3f}: "
     if fake > real + BEHIND:
         return Verdict(
@@ -236,6 +257,10 @@ def _probabilities(real, fake, loss, adviser):
 
 
 def _even(real, fake):
+    """A text: how well D distinguishes samples that it calls real with the probabilities `real` and `fake`.
+
+    real, fake   the mean probabilities of real samples and of fakes
+    """
     if SURE.level(fake) != "ok":
         return (
             "it tells real from fake nearly every time; a sure D is flat, so G gets little gradient from it"
@@ -281,7 +306,7 @@ def _gradient(run, adviser, name, records):
             check, "bad", None, "bad if beyond float32", "its norm is beyond float32", adviser.slower()
         )
         return
-    entry = late / np.sqrt(run.system.networks[name].layout.size)
+    entry = late / np.sqrt(run.system.networks[name].layout.size)  # root mean square of the entries
     growth = late / early if early else np.inf if late else 1.0
     says = f"its norm is {late:.3g}, {growth:.3g} times the norm at the start"
     found = [judged(check, growth, GROWN, says, adviser.slower)]

@@ -63,6 +63,7 @@ class Side:
 
     @property
     def flat(self):
+        """The rows of x as vectors: (N, D)."""
         return self.x.reshape(len(self.x), -1)
 
 
@@ -84,10 +85,16 @@ class Setting:
     sigma: float = 1.0
 
 
-# ---- the measures: each returns {figure: value} of a Side, or a text with the reason why there is no figure
+# ---- the measures. Each gets `side`, the Side that is measured (samples or training rows), and `by`, the
+# Setting, and returns {figure: value}, or a text with the reason why there is no figure.
 
 
 def _modes(side, by):
+    """{figure: value} about the modes that the points of the Side `side` draw, or a text with a reason.
+
+    The figures: the number of modes, the share of points near a mode, the reverse KL of the modes, and least,
+    mean and largest relative width of a mode. by: the Setting. The reason: by.data is neither ring nor grid.
+    """
     if by.data not in ("ring", "grid"):
         return "these data have no modes"
     found = metrics.mode_coverage(side.x, *modes(by.data))
@@ -104,11 +111,17 @@ def _modes(side, by):
 
 
 def _distance(side, by):
+    """{figure: value}: the sliced Wasserstein distance of the Side `side` and of the test rows, by.test."""
     n = min(len(side.x), len(by.test.x))
     return {"sliced_wasserstein": metrics.sliced_wasserstein(side.x[:n], by.test.x[:n], DIRECTIONS, by.seed)}
 
 
 def _neighbours(side, by):
+    """{figure: value} with the error of a nearest-neighbour classifier, or a text if there are no labels.
+
+    The classifier knows the labelled rows of the Side `side`, and is measured on the test rows of the Setting
+    `by`.
+    """
     if side.labels is None or by.test.labels is None:
         return "it needs labels: use a conditional system, or a judge for the classes of the data"
     error = metrics.nearest_neighbour_error(side.x, side.labels, by.test.x, by.test.labels)
@@ -116,24 +129,38 @@ def _neighbours(side, by):
 
 
 def _patches(side, by):
+    """{figure: value}: a sliced Wasserstein distance for each size of a Laplacian pyramid of the pictures.
+
+    Patches of the Side `side` and of the test rows of the Setting `by` are compared; of pictures smaller than
+    SMALLEST, the whole pictures.
+    """
     if min(side.x.shape[1:3]) < SMALLEST:
         return _distance(side, by)  # the pictures are too small for patches: compare whole pictures
     n = min(len(side.x), len(by.test.x))
-    found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
+    found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)  # {size: distance}
     return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
 
 
 def _alike(side, by):
+    """{figure: value} with the mean structural similarity of pairs of the Side `side`, or a text.
+
+    A pair is row i of the first half and row i of the second half. It is multi-scale SSIM if the pictures are
+    large enough. The text says that they are smaller than the window. by, the Setting, is not used.
+    """
     shortest, half = min(side.x.shape[1:3]), len(side.x) // 2
     if shortest < WINDOW:
         return f"it needs pictures of at least {WINDOW} pixels a side"
     one, other = side.x[:half], side.x[half : 2 * half]
-    if shortest < WINDOW * 2 ** (len(WEIGHTS) - 1):
+    if shortest < WINDOW * 2 ** (len(WEIGHTS) - 1):  # each scale of MS-SSIM halves the picture
         return {"ssim_of_pairs": metrics.ssim(one, other).mean()}
     return {"ms_ssim_of_pairs": metrics.ms_ssim(one, other).mean()}
 
 
 def _parzen(side, by):
+    """{figure: value}: the mean log-likelihood of the test rows under a Parzen window, its error, and sigma.
+
+    The window has the rows of the Side `side` as centres. The validation rows of Setting `by` choose sigma.
+    """
     found = metrics.parzen(side.x, by.validation, by.test.x)
     return {
         "parzen_log_likelihood": found.mean,
@@ -143,29 +170,51 @@ def _parzen(side, by):
 
 
 def _mmd(side, by):
+    """{figure: value}: the maximum mean discrepancy of the Side `side` and the test rows of Setting `by`."""
     return {"mmd": metrics.mmd(by.test.flat, side.flat, by.sigma)}
 
 
 def _bins(side, by):
+    """{figure: value}: the number of statistically different bins (NDB), of all bins, and the JS divergence.
+
+    The Side `side` is compared with the test rows of the Setting `by`. There are 100 bins, or one for each 10
+    test rows if that is fewer.
+    """
     found = metrics.ndb(by.test.x, side.x, min(100, len(by.test.x) // 10), by.seed)
     return {"different_bins": found.different, "bins": found.bins, "bins_js": found.js}
 
 
 def _manifolds(side, by, space="flat"):
+    """{figure: value}: precision, recall, density and coverage of the Side `side` against the test rows.
+
+    by      the Setting, with the test rows
+    space   the field of a Side that is compared: "flat", the rows themselves, or "features", the judge's
+    """
     real, fake = getattr(by.test, space), getattr(side, space)
     return metrics.precision_recall(real, fake)._asdict() | metrics.density_coverage(real, fake)._asdict()
 
 
 def _frechet(side, by):
+    """{figure: value}: the Frechet distance of the judge's features of the Side `side` and of by.test."""
     return {"frechet_distance": metrics.frechet_distance(by.test.features, side.features)}
 
 
 def _score(side, by):
+    """{figure: value}: the inception score of the Side `side`, with the judge's probabilities.
+
+    It is the mean over SPLITS (10) parts of the rows, and the standard deviation. by is not used.
+    """
     mean, std = metrics.inception_score(side.probabilities, min(SPLITS, len(side.x)))
     return {"score": mean, "score_std": std}
 
 
 def _answers(side, by):
+    """{figure: value} about the judge's answers for the Side `side`.
+
+    The mean of the highest probability, the number of classes among the answers, and the KL divergence of
+    their shares from equal shares. With requested or true labels, also the share of rows with this label as
+    the answer. by is not used.
+    """
     found = metrics.label_coverage(side.probabilities.argmax(axis=1), side.probabilities.shape[1])
     answers = {
         "confidence": side.probabilities.max(axis=1).mean(),
@@ -176,10 +225,15 @@ def _answers(side, by):
 
 
 def _kid(side, by):
+    """{figure: value}: the kernel inception distance of the judge's features of `side` and of by.test."""
     return {"kid": metrics.kid(by.test.features, side.features)}
 
 
 def _of_features(side, by):
+    """{figure: value}: precision, recall, density and coverage of the judge's features of the Side `side`.
+
+    They are compared with those of the test rows of the Setting `by`.
+    """
     return _manifolds(side, by, "features")
 
 
@@ -387,6 +441,10 @@ def _median_distance(rows):
 
 
 def _about(judge):
+    """{run, data, classes} of a judge, an open classifier run, and {rows, accuracy, confidence} if known.
+
+    The latter are its results on the test rows of its own data (`judging.held_out`).
+    """
     recipe = judge.config["recipe"]
     about = {"run": str(judge.folder), "data": recipe and recipe["data"], "classes": judge.system.classes}
     return about | (judging.held_out(judge) or {})

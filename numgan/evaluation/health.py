@@ -38,6 +38,7 @@ def examine(run):
 
 
 def _is_young(run):
+    """Whether an open run has done less than YOUNG (half) of the steps of its preset."""
     return run.state.step < YOUNG * usual_steps(run)
 
 

@@ -109,6 +109,11 @@ def _finished(home, system, dataset):
 
 
 def _train(home, recipe, system, dataset, progress):
+    """Train the judge in the folder `home`, or resume its training, and return its open run.
+
+    recipe, system, dataset   the Recipe of the classifier, its System and its training data
+    progress                  True: messages and a progress bar on stderr
+    """
     training.train(system, dataset, home, resume=runs.begun(home), recipe=recipe, progress=progress)
     return runs.open_run(home, system, dataset)
 
@@ -148,6 +153,11 @@ def features(judge, x):
 
 
 def _checked(where, judge, x):
+    """Return x, pictures for the judge. Raises ValueError unless they fit it, or if it is no classifier run.
+
+    where   the name of the function that got x, for the message
+    x       must be (N, H, W, C) float32 of the judge's shape, N at least 1, in its pixel range to within 0.01
+    """
     _expect_classifier(judge)
     (low, high), shape = judge.system.pixels, judge.system.sample_shape
     if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and len(x) and x.shape[1:] == shape):
@@ -165,6 +175,7 @@ def _checked(where, judge, x):
 
 
 def _expect_classifier(judge):
+    """Raise ValueError unless the open run `judge` is that of a classifier."""
     if not hasattr(judge.system, "probabilities"):
         raise ValueError(
             f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train "
@@ -270,6 +281,8 @@ def held_out(classifier):
 def doubt(found, classes):
     """A text that says so if a judge is hardly better than guessing; "" otherwise.
 
+    Its accuracy a and chance c = 1 / classes then have (a - c) / (1 - c) below WEAK (0.5).
+
     found     what `held_out` returned for the judge: a dict, or None
     classes   the number of its classes
     """
@@ -286,5 +299,6 @@ def copies(images, real):
     """
     levels = np.unique(real).astype(np.int64)
     nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)
+    # nearest[v] is the level for the grey value v
     known = {row.tobytes() for row in real}
     return sum(row.tobytes() in known for row in nearest[images])

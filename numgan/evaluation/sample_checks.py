@@ -79,9 +79,11 @@ class _Advice:
         self.steps, self.usual = run.state.step, usual_steps(run)
 
     def variety(self):
+        """The advice for samples of too few kinds."""
         return self.young or self.adviser.variety()
 
     def quality(self):
+        """The advice for samples unlike the data: more steps, or a smaller rate if steps change nothing."""
         if self.young:
             return self.young
         if self.steps and self.adviser.can_learn:
@@ -90,10 +92,18 @@ class _Advice:
         return self.adviser.slower()
 
     def copies(self):
+        """The advice for samples that are copies of training rows."""
         return self.adviser.smaller()
 
 
 def _samples(run, advice):
+    """Draw samples from an open run and yield the Verdicts (results of checks) on them.
+
+    advice   the _Advice for bad samples
+
+    At most SAMPLES (256) samples are drawn, or POINTS (2500) of sets with known modes. If they contain inf or
+    nan, or if there are fewer than 2 * FEW (64) rows of data, that is the only Verdict.
+    """
     sampler, recipe, like = run.sampler(), run.config["recipe"], run.dataset.columns[run.system.target]
     with_modes = recipe is not None and recipe["data"] in ("ring", "grid")
     n = POINTS if with_modes else min(SAMPLES, len(like) // 2)
@@ -114,6 +124,7 @@ def _samples(run, advice):
         yield from _modes(x, recipe["data"], advice)
         return
     width = int(np.prod(like.shape[1:]))
+    # twice QUERIES rows (samples and true rows) are compared with these rows, with `width` products a pair
     rows = like[order[: max(2 * n, SEEN // (2 * QUERIES * width))]]
     if is_pictures(like):  # real rows and samples are both rounded to bytes
         rows, x = to_floats(rows), to_floats(to_bytes(x, run.system.pixels))
@@ -216,10 +227,14 @@ def _same(x, real):
 
 
 def _copies(x, rows, advice):
-    """The Verdict (the result of a check) on how many of the samples x (N, D) are copies of training rows.
+    """The Verdict (the result of a check) on the share of samples that are copies of training rows.
 
-    rows     (M, D) the training rows, or many of them
+    x        (N, D) samples, of which the first QUERIES (128) are tested
+    rows     (M, D) the training rows, or a random part of them
     advice   the _Advice for bad samples
+
+    A sample counts as a copy if its distance to the nearest training row is at most the 1% quantile of the
+    distances between training rows and their nearest other row. The share of such rows is subtracted.
     """
     kind = np.float64 if x.shape[1] < FLAT else np.float32  # float32 would round distances in the plane to 0
     x, rows = x[:QUERIES].astype(kind), rows.astype(kind)
@@ -228,6 +243,7 @@ def _copies(x, rows, advice):
         np.fill_diagonal(d[:, span], np.inf)  # a row is not its own neighbour
         true[span] = d.min(axis=1)
     close = np.quantile(true, 0.01)
-    copied, usual = ((d <= close).mean() for d in (nearest(x, rows)[1], true))
+    _, found = nearest(x, rows)  # squared distances, like those in `true`
+    copied, usual = ((d <= close).mean() for d in (found, true))
     says = f"{copied:.1%} of the samples are as close to a training row as copies ({usual:.1%} of true ones)"
     return judged("copies", copied - usual, COPIES, says, advice.copies)

@@ -21,6 +21,7 @@ class Limits:
     bad: float
 
     def level(self, value):
+        """The level of the number `value`: "ok", "look" or "bad"."""
         if np.isnan(value):
             return "bad"
         beyond = operator.gt if self.look < self.bad else operator.lt

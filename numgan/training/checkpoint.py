@@ -65,7 +65,7 @@ def _constants(system):
     The hash of a network is made from its layers and the layout of its parameters. The constants `data` and
     `steps` are left out, because a resumed run may change them. `identity` adds batch_size.
     """
-    # networks and optimizers are added below, batch_size by `identity`; data's name and steps may change
+    # networks and optimizers are added below, batch_size by `identity`; the data and the steps may change
     excluded = ("networks", "optimizers", "data", "batch_size", "steps")
     return {
         field.name: repr(getattr(system, field.name))
@@ -178,7 +178,7 @@ def _read_state(file, system, about, path):
         there = members(archive, path)
         metrics = _compare(_read(archive, there, "about", np.uint8, None), about, path)
         step = _counter(archive, there, "step")
-        stage = sum(first <= step for first, _ in system.stages) - 1
+        stage = sum(first <= step for first, _ in system.stages) - 1  # the last stage that has begun
         state = empty[stage]
         state.metrics = metrics
         _expect_names(there, {"about", *names[stage]}, path)
@@ -191,6 +191,10 @@ def _read_state(file, system, about, path):
 
 
 def _expect_names(there, names, path):
+    """Raise FileFormatError unless the keys of the dict `there`, the arrays in a file, equal the set `names`.
+
+    path   the name of the file, for the message, which lists the missing arrays or those that are too many
+    """
     if there.keys() != names:
         missing, extra = sorted(names - there.keys()), sorted(there.keys() - names)
         raise damaged(

@@ -55,6 +55,7 @@ def parsed(values, classes):
     for value in map(text_of, values):
         parts = value.split(",")
         while parts:
+            # all beginnings of the rest, the longest first; a name takes as many parts as its commas and 1
             starts = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
             names = [start for text in starts for start in (text, text.strip()) if _matches(start, classes)]
             name = names[0] if names else parts[0].strip()
@@ -97,10 +98,16 @@ def _matches(name, classes):
 
 
 def _written(name):
+    """The text `name` in the form in which names are compared: readable, and composed letters (NFC)."""
     return unicodedata.normalize("NFC", readable(name))
 
 
 def _unknown(name, classes, numbered):
+    """The text of the error that no class is called `name`: up to 3 similar names, and all names.
+
+    classes    the names of all classes
+    numbered   whether a class has a number as its name; otherwise the text says that numbers are possible
+    """
     names = [readable(known) for known in classes]
     near = difflib.get_close_matches(readable(name).casefold(), [known.casefold() for known in names], n=3)
     meant = [known for known in names if known.casefold() in near]

@@ -58,8 +58,9 @@ def fingerprint(dataset):
         {"classes": hash of their names,
          "columns": {name: {"rows": N, "shape": of one row, "type": dtype, "parts": hashes of its rows}}}
 
-    The hashes are those of PARTS parts of equal size. The name of the data set does not count. For
-    standardised data the dict also has "shift" and "scale". dataset is the data set.
+    The hashes are those of PARTS (16) ranges of rows of nearly equal size. The name of the data set does not
+    count. For standardised data the dict also has "shift" and "scale", lists of numbers. dataset is the data
+    set, a Dataset or an Unpaired set.
     """
     columns = {
         name: {
@@ -76,6 +77,8 @@ def fingerprint(dataset):
 
 
 def _of_classes(names):
+    """The hash, a text of 16 characters, of the list of names of classes. Their order counts."""
+    # with its length before it, no name can be confused with a part of its neighbour
     return digest(*(f"{len(name)} {name}" for name in names))
 
 
@@ -119,9 +122,10 @@ def differences(before, classes, dataset):
 
 
 def _of_units(before, now):
-    """A list of at most one text: how the shift and scale of two fingerprints differ; [] if they are equal.
+    """A list of texts about the shift and scale of two fingerprints: [] if they are equal, or one text.
 
-    The text names the columns of x that differ, or says which rows are standardised and which are not.
+    before, now   the fingerprints. The text says that only one is of standardised rows, or it names the
+                  columns of x with other numbers, of which at most NAMED (5)
     """
     old, new = ([about[name] for name in UNITS if name in about] for about in (before, now))
     if old == new:
@@ -153,10 +157,15 @@ def _between(word, old, new):
 
 
 def _plain(value):
+    """A value of a fingerprint as text: an int with commas between thousands."""
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _ranges(old, new):
+    """A text with the ranges of rows whose hashes differ, such as "0 to 99, 300 to 399".
+
+    old, new   a column in two fingerprints with equal numbers of rows. Neighbouring ranges are joined
+    """
     parts = [
         part for part, one, other in zip(_parts(old["rows"]), old["parts"], new["parts"]) if one != other
     ]
@@ -178,6 +187,9 @@ def _counts(columns):
     """{name of a column: number of its rows that a run stores} for all columns of a data set.
 
     columns   {name: {"rows": N, "shape": ..., "type": ...}}, as in a fingerprint
+
+    The number is min(N, m). m is at most ROWS (2000), and so small that m rows of all columns together have
+    at most BYTES bytes (16 MiB), but at least 1.
     """
     size = sum(np.dtype(about["type"]).itemsize * math.prod(about["shape"]) for about in columns.values())
     most = max(1, min(ROWS, BYTES // max(1, size)))
@@ -190,9 +202,10 @@ def save(folder, dataset, about, seed):
     folder    the run's folder
     dataset   the data set
     about     the fingerprint of the data set
-    seed      the run's seed, which chooses the rows
+    seed      the run's seed, which chooses the rows at random
 
-    The rows keep their order. From columns of equal length the same rows are chosen.
+    The number of rows is that of `_counts`. The rows keep their order. From columns of equal length the same
+    rows are chosen.
     """
     arrays = {}
     for name, count in _counts(about["columns"]).items():
@@ -234,6 +247,11 @@ def load(folder, config):
 
 
 def _built(arrays, config):
+    """The Dataset of the stored rows; an Unpaired set if there is no x, or columns have different lengths.
+
+    arrays   {column: array} of the rows
+    config   the dict of the run's config.json, with classes, source, column names, and shift and scale
+    """
     name, source = f"{len(next(iter(arrays.values()))):,} rows kept in the run", config["source"]
     others = {word: array for word, array in arrays.items() if word not in ("x", "labels")}
     if "x" in arrays and len({len(array) for array in arrays.values()}) == 1:

@@ -271,6 +271,11 @@ class _Session:
         self.first = self.saved = self.state.step
 
     def run(self, checkpoint_every, checkpoint_seconds):
+        """Train up to the last step of the configuration, and write the files of the run. Returns a Trained.
+
+        checkpoint_every, checkpoint_seconds   steps (or None) and seconds between checkpoints, as for `train`
+        Raises NonFiniteError, Interrupted and OSError, as `train` does.
+        """
         state, steps = self.state, self.config["steps"]
         files.make_folder(self.out / "samples")
         self._tell(
@@ -309,6 +314,10 @@ class _Session:
         return Trained(self.out, state.step, self.losses, seconds, rate, made)
 
     def _loop(self, stop, checkpoint_every, checkpoint_seconds):
+        """Do training steps until the last one, or until stop.asked is True. Write metrics and pictures.
+
+        A checkpoint is saved at the end, and in between as the arguments of `train` with these names say.
+        """
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
         if state.step == 0:
             self._picture()
@@ -344,6 +353,7 @@ class _Session:
         self._save()
 
     def _name(self):
+        """The title of the run: system and preset (or the system's class), and the name of the data."""
         recipe = self.config["recipe"]
         system = f"{recipe['system']} {recipe['preset']}" if recipe else type(self.system).__name__
         return f"{system} on {plot.readable(self.dataset.name)}"
@@ -359,6 +369,7 @@ class _Session:
             tell(line)
 
     def _advance(self):
+        """Do one step and return {objective: Result}. Raises NonFiniteError, noted first in config.json."""
         try:
             return advance(self.system, self.state, self.feed, self.config["seed"])
         except NonFiniteError as error:
@@ -369,6 +380,7 @@ class _Session:
             ) from None
 
     def _log(self, results):
+        """Write a line of metrics.jsonl for the last step, of which `results` is {objective: Result}."""
         metrics = self.state.metrics
         record = {
             "step": self.state.step,
@@ -389,6 +401,7 @@ class _Session:
         self.log.flush()
 
     def _save(self):
+        """Write the state to the run's checkpoint file, after all lines of metrics.jsonl are on the disk."""
         os.fsync(self.log.fileno())  # a resume needs all lines up to the step of the checkpoint
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step

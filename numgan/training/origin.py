@@ -27,9 +27,10 @@ def rebuilt(config, folder, moved=None):
     folder     the run's folder, for messages
     moved      {field: new place} for some of the fields places.WORDS of the recipe; None: no new place
 
-    The function returns (Recipe with the place of the data, Dataset). It raises FileNotFoundError if there is
-    nothing in the old place, FileFormatError if the data are damaged or do not fit the system, and the errors
-    of `Recipe.resolve` and `Recipe.load` for a new place.
+    The function takes no argument and returns (recipe, dataset): the Recipe with the place of the data, and
+    the training data, a Dataset. It raises FileNotFoundError if `moved` is None and nothing is left in the
+    recipe's place, FileFormatError if the data are damaged or do not fit the system, and the errors of
+    `Recipe.placed` and `Recipe.load` for a new place.
 
     Raises FileFormatError if the recipe cannot be used. Raises ValueError if the recipe is None: the system
     was made in Python code.
@@ -108,6 +109,7 @@ def expect_equal(folder, config, dataset):
 
 
 def _called(dataset):
+    """The name of a data set for messages, with its source in brackets if it has one."""
     return f"{dataset.name} ({dataset.source})" if dataset.source else dataset.name
 
 
@@ -125,7 +127,7 @@ def find(folder, config, load, whole):
     if not whole and Path(folder, kept.FILE).exists():
         return kept.load(folder, config), KEPT
     try:
-        dataset = load()[1]
+        _, dataset = load()
     except OSError as error:
         return _rows_instead(folder, config, error)
     try:

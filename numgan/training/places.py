@@ -54,7 +54,11 @@ def holds_pictures(place):
 
 
 def place_of(recipe, split):
-    """The place of the part "train" or "test" of a recipe. FileNotFoundError: the test data were moved."""
+    """The place, a text, of the part `split`, "train" or "test", of the data of a Recipe.
+
+    This is `recipe.test` for the test part if it is given, otherwise `recipe.data`. Raises FileNotFoundError
+    if there is nothing in `recipe.test`.
+    """
     if split == "train" or not recipe.test:
         return recipe.data
     if recipe.test not in data.names() and not os.path.exists(path_of(recipe.test)):
@@ -68,6 +72,9 @@ def place_of(recipe, split):
 def read(recipe, split="train", **size):
     """The Dataset of a recipe's training part or test part. The columns of a file are standardised.
 
+    They are standardised with the mean and the standard deviation of the training part.
+
+    recipe  the Recipe
     split   "train" or "test"
     size    the arguments size and channels of `data.load`, or neither of them
     Raises NoTestPart if there are no test data, and the errors of `place_of`, `data.load`, `data.hold_out`.
@@ -81,7 +88,15 @@ def read(recipe, split="train", **size):
 
 
 def _part(recipe, split, size):
-    """A part of the data in the units of their files. The arguments are those of `read`."""
+    """The Dataset of the part `split`, "train" or "test", in the units of its file.
+
+    recipe   the Recipe, with places and hold_out
+    size     a dict: the arguments size and channels of `data.load`, or neither of them
+
+    If `recipe.test` is given, the test part is the test part of these data, or all of them if they have none.
+    Raises ValueError if they are the training data. With hold_out, the two parts are those of
+    `data.hold_out`.
+    """
 
     def load(place, split, **words):
         skip = bool(recipe.skip_broken) and is_folder(place)
@@ -100,5 +115,6 @@ def _part(recipe, split, size):
             return load(place, "train")
     folder = recipe.folder and path_of(recipe.folder)
     if recipe.hold_out is not None:
-        return data.hold_out(load(place, "train", folder=folder), recipe.hold_out)[split == "test"]
+        train, test = data.hold_out(load(place, "train", folder=folder), recipe.hold_out)
+        return test if split == "test" else train
     return load(place, split, folder=folder)

@@ -60,8 +60,9 @@ class Progress:
                 f"a step takes about {duration(left / (self.steps - step))}, {every} about {duration(whole)}"
                 + memory()
             )
-        if self.by_minute and now - self.told[1] >= EVERY and step < self.steps:
-            rate = (step - self.told[0]) / (now - self.told[1])
+        told_step, told_at = self.told
+        if self.by_minute and now - told_at >= EVERY and step < self.steps:
+            rate = (step - told_step) / (now - told_at)
             parts = [f"step {step:,} of {self.steps:,}"]
             parts += [f"loss {name} {loss:.3f}" for name, loss in losses.items()]
             left = duration(self._left(self.told, step, now))
@@ -74,15 +75,21 @@ class Progress:
         start   (step, seconds of the clock) from which the speed is measured
         now     the seconds of the clock now
         """
-        pace = (now - start[1]) / self._objectives(start[0], step)
+        first, began = start
+        pace = (now - began) / self._objectives(first, step)  # seconds per objective
         return pace * self._objectives(step, self.steps)
 
     def _objectives(self, first, last):
-        """The number of objectives that are computed in the steps first, first + 1, ..., last - 1."""
+        """The number of objectives, a float, that are computed in the steps first, ..., last - 1.
+
+        It is exact for at most COUNTED (2000) steps. Of more steps, only the first COUNTED are counted, and
+        the others have as many on average. `last` must be larger than `first`.
+        """
         counted = range(first, min(last, first + COUNTED))
         return sum(map(self._objectives_of, counted)) * (last - first) / len(counted)
 
     def _objectives_of(self, step):
+        """The number of objectives in one step, at least 1; 1 if `rounds` raises ValueError for this step."""
         try:
             return max(len(self.system.at(step).rounds(step)), 1)
         except ValueError:  # the number depends on the state of that step, which is not known ahead
@@ -96,10 +103,11 @@ def tell(line):
 
 
 def sizes(system):
-    """A list with a line of text for each network of the system: its parameters, and its memory in training.
+    """A list with a line of text for each network of the system: its number of parameters, and its memory.
 
-    Training keeps some vectors with as many entries as there are parameters. The line names these vectors.
-    What the layers compute for a batch needs memory too, which is not counted here.
+    The memory is that of the vectors that training keeps, with a float32 entry for each parameter: the
+    weights, and if there are any, the gradient, the moments of the optimiser and the moving average. What the
+    layers compute for a batch needs memory too, which is not counted here.
     """
     lines = []
     for name, net in system.networks.items():
@@ -155,5 +163,5 @@ def memory():
         return ""
     import resource  # Unix only
 
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in kB on Linux
     return f"; memory so far {size(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)}"

@@ -34,8 +34,8 @@ class Recipe:
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
     folder           the path of the folder with the files of mnist or a set like it
-    test             held-out data with the same classes, in any form of `data`: their test part, or all of
-                     them if they have none
+    test             held-out data with the same classes, a name or a path as for `data`: their test part, or
+                     all of them if they have no test part
     hold_out         the fraction of the rows of each class that is held out; the split is always the same
     width            factor of all hidden widths
     lr               learning rate of every optimiser; in a system with a setting `rate`, its value
@@ -250,7 +250,8 @@ class Recipe:
         """Raise the errors of `test_part` if the recipe names test data: before a training, not after it.
 
         like   the Dataset of the training data
-        Raises ValueError if a share is to be held out of data that have a test part.
+
+        Raises ValueError if a share is to be held out (`hold_out`) of data that have a test part.
         """
         if self.test is not None:
             self.test_part(like)
@@ -322,7 +323,10 @@ class Plan:
 
 
 def _warn_of_lacks(held_out, like):
-    """Warn if the Dataset `held_out` has no labels, or no row of a class of the training data `like`."""
+    """Warn if the test data `held_out` have no labels, or no row of a class of the training data `like`.
+
+    Both are Datasets. Without labels in `like` there is no warning. At most 10 missing classes are named.
+    """
     if like.labels is None:
         return
     if held_out.labels is None:

@@ -163,7 +163,7 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """Return `gradient` (P,), that of one network, unchanged: the default of `reduce` in `advance`.
+    """A context in which no other process can train in the run's folder: it locks the file .lock there.
 
     wait   None: ValueError is raised if another process has locked the folder. A function: it is called in
            this case, for example to print a message, and then the process waits until the folder is free
@@ -201,6 +201,7 @@ def config_text(config):
 
 
 def _expect_short(text, what, advice):
+    """Raise ValueError if `text`, bytes, is longer than LIMIT. `what` names it, `advice` ends the message."""
     if len(text) > LIMIT:
         raise ValueError(f"{what}: expected at most {LIMIT:,} bytes, got {len(text):,}; {advice}")
 

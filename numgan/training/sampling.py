@@ -43,7 +43,8 @@ class Sampler:
             }
             key = derive(seed, "measure", i)
             inputs = system.inputs(self.batch(batch_size, key), key)
-            for name, cache in system.draw(params, inputs, contexts)[1].items():
+            _, caches = system.draw(params, inputs, contexts)
+            for name, cache in caches.items():
                 found[name].append(system.networks[name].batch_statistics(cache))
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
@@ -97,7 +98,8 @@ class Sampler:
                 for name in self.system.networks
             }
             piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
-            pieces.append(self.system.draw(self.params, piece, contexts)[0])
+            x, _ = self.system.draw(self.params, piece, contexts)
+            pieces.append(x)
         return np.concatenate(pieces), batch.get("labels") if self.classes else None
 
 
@@ -156,7 +158,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     if given:
         return plot.grid(
             np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]),
-            (len(given) + 1) * max(1, int(count**0.5 / 2)),
+            (len(given) + 1) * max(1, int(count**0.5 / 2)),  # columns: sqrt(count) / 2 groups in a row
         )
     if asked is None:
         return plot.grid(images, int(np.ceil(len(images) ** 0.5)))

@@ -46,9 +46,10 @@ def expect_weights(system, weights):
                 f"got {', '.join(theirs) or 'none'}"
             )
         for path in common:
-            if ours[path][1] != theirs[path][1]:
+            (_, wanted), (_, got) = ours[path], theirs[path]  # (place in the vector, shape)
+            if wanted != got:
                 raise ValueError(
-                    f"weights: expected {path} of {name} with shape {ours[path][1]}, got {theirs[path][1]}; "
+                    f"weights: expected {path} of {name} with shape {wanted}, got {got}; "
                     "take the weights of a network of the same sizes"
                 )
 
@@ -184,6 +185,7 @@ class State:
         }
 
     def _count(self, counters):
+        """Set the counters of the state to those of the dict `counters`, which `counters` once returned."""
         self.step, self.batches = counters["step"], counters["batches"]
         for name, state in self.moments.items():
             state["step"] = counters[f"{name}.updates"]

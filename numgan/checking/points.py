@@ -229,6 +229,10 @@ class Point:
         self.tx = normal(self.rng("tx"), self.x)
         self.tp = direction(self.p, self.rng("tp"))
 
+    def elsewhere(self, k=1):
+        """Point k of the same case: its random arrays differ from those of all tries of `at_points`."""
+        return Point(self.case, self.seed, self._attempt + k * TRIES)
+
     def rng(self, *purpose):
         """The numpy Generator of the stream with this purpose, texts, for the seed and the attempt."""
         return stream(self.seed, "check", self._attempt, *purpose)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgan.layers import Dense, Elementwise, Layer, Pass, Sequential, Tanh
+from numgan.layers import BatchNorm, Dense, Elementwise, Layer, Pass, ReLU, Residual, Sequential, Skip, Tanh
 from pieces import Own, OwnConv, Piece
 from pieces.forms import Product, Square
 from pieces.gradients import Attention, Recurrent
@@ -425,9 +425,21 @@ class DeadUnits(Own):
 labels = np.array([0, 3, 3, 1])
 five = rng.standard_normal((5, 4))
 
+
+def narrow(size):
+    """A network with one unit in its middle, which is soon dead for the whole batch."""
+    return Sequential(Dense(size, 1), ReLU(), Dense(1, size), BatchNorm(size))
+
+
 RIGHT = [
     Piece("Dense", Own, x=(4,)),
     Piece("Dense, x guessed from W", Own),
+    Piece("a unit that is dead at this point, before BatchNorm", lambda: Residual(narrow(3)), x=(3,),
+          settings={"seed": 7, "batch": 2}),
+    Piece("a bias before BatchNorm, with one unit", lambda: Residual(narrow(3)), x=(3,),
+          settings={"seed": 5, "batch": 2}),
+    Piece("tangents of rounding size", lambda: Skip(narrow(2)), x=(2,), settings={"seed": 9, "batch": 2}),
+    Piece("a constant tangent", lambda: Skip(narrow(2)), x=(2,), settings={"seed": 14}),
     Piece("Dense of size 3, batch of 3", lambda: Own(3, 3), x=(3,)),
     Piece("Dense, a batch of one", Own, x=(4,), settings={"batch": 1}),
     Piece("Dense with one weight", lambda: Own(1, 1), x=(1,)),

@@ -159,7 +159,7 @@ def _curve(records, kind, name):
     kind      "losses" or "metrics"
 
     A value that several records repeat, because it was not computed again, is one entry at the step that
-    computed it. A value that is missing or None is nan, a gap.
+    computed it. A value that is missing or None is nan, a gap. Values are clipped to -1e100 and 1e100.
     """
     found = {}
     for record in records:

@@ -40,10 +40,10 @@ class Balance(Remedy):
         return {"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {}  # D trains first
 
     def rounds(self, rounds, game):
-        """The name of the step's one objective, in a tuple: D's if D's last loss is above `balance`, else G's.
+        """The name of a step's one objective, in a tuple: D's if D's last loss is above `balance`, else G's.
 
-        In the first step D's. If balance is 0, the result is `rounds`, the names without this remedy. An
-        objective has the name of the network that it trains. game.judges is a tuple with the name of D,
+        It is D's in the first step. If balance is 0, the result is `rounds`, the names without this remedy.
+        An objective has the name of the network that it trains. game.judges is a tuple with the name of D,
         game.drawers a tuple with that of G.
         """
         if not self.balance:

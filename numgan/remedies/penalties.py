@@ -197,7 +197,7 @@ class Roth:
         value, dphi = Roth(2.0)(D, phi, real, fake, real_context, fake_context)
 
     y = D(x) (N, 1) are the logits for samples x (N, ...), s = sigmoid(y), and g = grad_x y (N, ...). weight
-    is the paper's gamma. A schedule can make the weight smaller from step to step: Roth(schedule(step)). The
+    is the paper's gamma, 2 by default. A schedule can make it smaller step by step: Roth(schedule(step)). The
     factors (1 - s)^2 and s^2 depend on D's parameters phi, and dphi includes their derivatives. The batches
     of real samples and of fakes may differ in size, because each batch has its own mean. Raises ValueError
     for a weight that is negative or not finite. The call raises ValueError for a D that judges packs of
@@ -428,7 +428,7 @@ class RothPenalty(Remedy):
     checks = {"gamma": lambda gamma, name: callable(gamma) or not_negative(gamma, name)}
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, dphi) of Roth's penalty at real and fake, for D with Parameters phi, at step game.now."""
+        """(value, dphi): Roth's penalty at real and fake at step game.now, and its gradient for phi of D."""
         contexts = (Pass(derive(seed, f"D on {where}")) for where in ("real", "fake"))
         return Roth(value_at(self.gamma, game.now))(D, phi, real, fake, *contexts)
 

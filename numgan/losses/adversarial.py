@@ -66,21 +66,24 @@ class AdversarialLoss:
 
     @property
     def unbounded(self):
-        """Whether the best outputs of D have no bounds: False for least_squares, with targets 0 and 1."""
+        """Whether the best outputs of D have no bounds, True or False.
+
+        False only for least_squares, whose targets are 0 and 1.
+        """
         return self.on_real is not NEAR_ONE
 
     @property
     def from_zero(self):
-        """Whether the loss compares each output of D with a fixed number.
+        """Whether the loss compares each output of D with a fixed number, True or False.
 
         False only for wasserstein, where only differences between the outputs count.
         """
         return self.on_real is not MINUS
 
     def __reduce__(self):
-        """What pickle stores: the loss's name in this module, or the function and arguments that made it.
+        """What pickle stores: made_by, the tuple (function, arguments); without it the loss's name, a text.
 
-        Pickle cannot store the functions of the curves.
+        Pickle looks up the name in this module. It cannot store the functions of the curves.
         """
         return self.made_by or self.name
 
@@ -113,7 +116,8 @@ class AdversarialLoss:
     def generator_tangent(self, fake, tfake):
         """The tangent of dfake when the logits `fake` move along tfake.
 
-        dfake is the derivative of G's loss, which `generator` returns. All three arrays have one shape.
+        dfake is the derivative of G's loss, which `generator` returns. `fake`, tfake and the result have one
+        shape.
         """
         return self.for_generator.tangent(fake, tfake)
 
@@ -133,7 +137,7 @@ wasserstein   = AdversarialLoss("wasserstein",   MINUS,             IDENTITY,   
 def smoothed(loss=nonsaturating, target=0.9):
     """One-sided label smoothing: the label of real samples is `target` (Salimans et al. 2016, section 3.4)
 
-    Returns a copy of `loss` with this curve for the logits a of real samples:
+    Returns a copy of `loss`, named "smoothed(NAME, TARGET)". Its curve for the logits a of real samples is
 
         -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 
@@ -163,7 +167,7 @@ class Labelled:
 
     on_real and on_fake are the curves of `loss`, an AdversarialLoss. With minimax or nonsaturating this is
     the cross-entropy softplus(y) - t y. Then, on real samples with a constant t, it equals `smoothed` with
-    target t. Raises ValueError if y and t differ in shape, or are empty.
+    target t. A call raises ValueError if y and t differ in shape, or are empty.
     """
 
     loss: AdversarialLoss

@@ -14,7 +14,7 @@ from ..layers.activations import sigmoid, softplus
 
 
 def mean_of(x, axis=None):
-    """The mean of the array x over all entries, or over `axis` if it is not None.
+    """The mean of the array x over all entries, or along the axis number `axis` if it is not None.
 
     Raises ValueError if x is empty, because its mean would be nan.
     """

@@ -45,10 +45,10 @@ class FeatureMatching:
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
-        """An array (M, ...) with 2 difference / M in each of the M rows of `fake`.
+        """An array with the shape of `fake` (M, ...) and 2 difference / M in every row.
 
-        If difference is mean f - mean r, this is the derivative of the loss with respect to `fake`: all fakes
-        have the same derivative. `tangent` gives the mean of tfake as difference.
+        If `difference` is mean f - mean r, the result is the derivative of the loss with respect to `fake`:
+        all fakes have the same derivative. If it is the mean of tfake, the result is the tangent.
         """
         return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
@@ -64,14 +64,15 @@ feature_matching = FeatureMatching()
 class PairLoss:
     """A loss that compares y with a target of the same shape: mean f(y - target) over all entries.
 
-    f is the `curve`. The module has two such losses: l1 with f(e) = |e|, and l2 with f(e) = e^2.
+    f is the field `curve`, a Curve. The module has two such losses: l1 with f(e) = |e|, and l2 with
+    f(e) = e^2. `name` is the loss's name in the module.
     """
 
     name: str
     curve: Curve
 
     def __reduce__(self):
-        return self.name
+        return self.name  # pickle looks up this name in the module
 
     def __call__(self, y, target):
         """(loss, dy): the loss mean f(y - target), and its derivative with respect to y.
@@ -108,8 +109,8 @@ class SoftmaxCrossEntropy:
     loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
     With p = softmax(y), the derivative with respect to y is (p - onehot(c)) / N. Its tangent needs the
-    Jacobian of softmax: for each sample the whole matrix diag(p) - p p', and not only the diagonal of this
-    matrix.
+    Jacobian of softmax: for each sample the whole matrix diag(p) - p p' (p' is the transpose of p), and not
+    only the diagonal of this matrix.
 
     A call raises ValueError for a label out of range, for a number of labels other than N, or for an empty
     batch; TypeError for labels that are not integers.
@@ -150,7 +151,7 @@ class SoftmaxCrossEntropy:
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
     def __reduce__(self):
-        return self.name
+        return self.name  # pickle looks up this name in the module
 
     def __repr__(self):
         return self.name

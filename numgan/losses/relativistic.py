@@ -35,7 +35,7 @@ class RelativisticLoss:
     unbounded = True  # the difference of two logits should become as large as possible
 
     def __reduce__(self):
-        return self.name
+        return self.name  # pickle looks up this name in the module
 
     def compare(self, a, b):
         """A tuple of arrays t: differences of the logits a and b (arrays), linear in a and b.
@@ -47,9 +47,10 @@ class RelativisticLoss:
     def transpose(self, dts, a, b):
         """(da, db): the derivatives of the loss with respect to the logits a and b.
 
-        dts are the derivatives of the loss with respect to the arrays of compare(a, b), in order. da has the
-        shape of a, and db that of b. A subclass defines this method as the transpose of the linear map
-        `compare`; here it raises TypeError. It also maps tangents of dts to tangents of da and db.
+        dts is an iterable of the derivatives of the loss with respect to the arrays of compare(a, b), in
+        their order. da has the shape of a, and db that of b. A subclass defines this method as the transpose
+        of the linear map `compare`; here it raises TypeError. The same method maps tangents of dts to
+        tangents of da and db.
         """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
@@ -57,7 +58,7 @@ class RelativisticLoss:
         """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
 
         loss = sum over the arrays t in compare(real, fake) of mean f(t). Each derivative has the shape of its
-        logits. Raises ValueError if `real` or `fake` is empty.
+        logits. Raises ValueError if `real` or `fake` is empty, or if `compare` refuses their shapes.
         """
         loss, dts = 0, []
         for t in self.compare(real, fake):
@@ -70,7 +71,8 @@ class RelativisticLoss:
         """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
 
         G's loss is D's loss with `real` and `fake` exchanged. The real logits do not depend on G, so the
-        derivative with respect to them is not returned. Raises ValueError if `real` or `fake` is empty.
+        derivative with respect to them is not returned. Raises ValueError if `real` or `fake` is empty, or if
+        `compare` refuses their shapes.
         """
         # after the exchange, the second result is the derivative with respect to `fake`
         loss, dfake, _ = self.discriminator(fake, real)
@@ -138,8 +140,8 @@ class RelativisticAverage(RelativisticLoss):
     def transpose(self, dts, a, b):
         # (da, db) from dts = (dt, ds), by the formulas of the class.
         dt, ds = dts
-        # t = a - mean b, s = mean a - b: each entry of a is in its t and, divided by the size of a, in every
-        # s
+        # t = a - mean b, s = mean a - b: each entry of a is in one entry of t and, divided by the size of a,
+        # in every entry of s; likewise, with the opposite sign, each entry of b
         return dt + ds.sum() / a.size, -ds - dt.sum() / b.size
 
 

@@ -115,8 +115,8 @@ def inception_score(probabilities, splits=1):
     one perfect picture for each class has the best score, so report the score with a metric of modes. With
     one split the standard deviation is 0.
 
-    Raises ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite
-    or empty input.
+    Raises ValueError for rows that are no probabilities (within 1e-3), splits below 1 or above N, or
+    non-finite or empty input.
     Source: Salimans et al. 2016, section 4 (10 splits of 50,000 samples).
     """
     p = rows("inception_score", "probabilities", probabilities)

@@ -59,8 +59,8 @@ def mode_coverage(points, centres, std):
 
     The Gaussians have equal weight and the same standard deviation sigma along each axis. The result is the
     named tuple ModeCoverage(captured, modes, high_quality, reverse_kl, relative_std, counts): the number of
-    modes with samples of high quality, K, the share of such samples, and the numbers defined below; counts
-    (K,) is their number in each mode.
+    modes with a sample of high quality; K; the share of the samples that are of high quality; the reverse KL
+    and the relative std (K,) of the formulas; the number (K,) of samples of high quality in each mode.
 
     points x (N, D)    the samples
     centres c (K, D)   the centres of the modes

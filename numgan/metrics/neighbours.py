@@ -23,10 +23,10 @@ ROUNDS = 50  # largest number of k-means iterations; k-means stops earlier if no
 class PrecisionRecall(NamedTuple):
     """The result of precision_recall(): two shares, from 0 to 1.
 
-    precision   the share of the generated samples inside the balls around the real samples
-    recall      the share of the real samples inside the balls around the generated samples
+    precision   the share of the generated samples that lie in at least one ball around a real sample
+    recall      the share of the real samples that lie in at least one ball around a generated sample
 
-    The radius of a ball is the distance to the k-th nearest sample of the same set.
+    The radius of a ball is the distance from its centre to the k-th nearest other sample of the same set.
     """
 
     precision: float
@@ -78,6 +78,7 @@ def precision_recall(real, fake, k=3):
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
     where = "precision_recall"
+    # k + 1 rows at least: a row has then k other rows
     x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1))
     return PrecisionRecall(_share_inside(y, x, radii(x, k)), _share_inside(x, y, radii(y, k)))
 
@@ -111,7 +112,7 @@ def density_coverage(real, fake, k=5):
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """The share, a float, of real rows that get a wrong label: that of the nearest generated row.
+    """The share, a float, of real rows whose label is not the label of the nearest generated row.
 
     This is the error of a 1-nearest-neighbour classifier that is trained with generated rows.
 
@@ -121,8 +122,8 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     test t (M, ...), test_labels (M,)      real rows and their true labels
 
     Labels are integers from 0. Among equally near rows the first one counts. Compare this error with that of
-    real training data. Two float32 arrays are multiplied in float32, so the order of nearly equal distances
-    may change.
+    real training data. If both arrays are float32, the products of their rows are computed in float32, so
+    the order of nearly equal distances may change.
 
     Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
     Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
@@ -205,7 +206,7 @@ def _k_means(x, k, rng):
     Then the centres are replaced by the means of their rows, at most ROUNDS = 50 times, until no row changes
     its bin. A bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
     """
-    centres = x[[rng.integers(len(x))]]
+    centres = x[[rng.integers(len(x))]]  # (1, D), a random row
     _, least = nearest(x, centres)  # the squared distance of each row to the nearest centre
     while len(centres) < k:
         if not least.any():

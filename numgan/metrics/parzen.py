@@ -20,7 +20,7 @@ class Parzen(NamedTuple):
 
     mean             mean log-likelihood of the test rows
     standard_error   the error of `mean`: standard deviation over the M test rows / sqrt(M)
-    sigma            the selected width
+    sigma            the selected standard deviation of the Gaussians
     validation       {sigma: mean log-likelihood of the validation rows}, for every sigma that was tried
     """
 
@@ -69,9 +69,9 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
     sigmas (S,)            the standard deviations that are tried, each in [1e-15, 1e15]; by default 10 from
                            0.1 to 1, with equal ratios
 
-    The paper's results on MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
-    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
-    by some nats; results are comparable on this grid only.
+    The paper's results on MNIST are for 10,000 samples with pixels in [0, 1], V = 1,000 (the first of
+    training rows 50,000 to 59,999), and the 10,000 test pictures. The paper's grid of sigmas is coarse, which
+    lowers the result by some nats; results are comparable on this grid only.
 
     Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of
     range.

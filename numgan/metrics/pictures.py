@@ -49,7 +49,7 @@ def ssim(pictures, reference, data_range=1.0):
     that fit into the picture, and over channels.
 
     pictures x, reference y (N, H, W, C)    pixels from 0 to R; H and W at least 11
-    data_range R                            1, or 255 for uint8
+    data_range R                            1, the default, or 255 for uint8
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -57,14 +57,20 @@ def ssim(pictures, reference, data_range=1.0):
     large pictures).
     """
     x, y = _picture_pair("ssim", pictures, reference, data_range, WINDOW)
-    return _in_blocks(x, y, lambda a, b: _similarity(a, b, data_range)[0].mean(axis=1))
+
+    def measure(a, b):
+        similarity, _ = _similarity(a, b, data_range)  # (n, C)
+        return similarity.mean(axis=1)
+
+    return _in_blocks(x, y, measure)
 
 
 @may_underflow
 def ms_ssim(pictures, reference, data_range=1.0):
     """The multi-scale structural similarity of each picture and its reference: (N,) float64, from 0 to 1.
 
-    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs_s, l_5: the factors of SSIM at scales s and 5; ws: WEIGHTS
+    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs_s, l_5: the factors of SSIM at scales s and 5
+    w1, ..., w5 = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
     cs = (2 sxy + C2) / (sx^2 + sy^2 + C2)    the second factor of SSIM, see ssim
     l = (2 mx my + C1) / (mx^2 + my^2 + C1)   the first factor
 
@@ -73,6 +79,7 @@ def ms_ssim(pictures, reference, data_range=1.0):
     below 0 is replaced by 0, because its power is not a real number. The result is the mean over channels.
 
     pictures, reference (N, H, W, C)    pixels from 0 to data_range; H and W at least 176 = 11 * 2^4
+    data_range                          1, the default, or 255 for uint8
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -135,7 +142,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
     seed                       an integer from which positions and directions are drawn, 0 by default
     data_range                 1, the default, or 255 for uint8
 
-    The paper prints 1000 times these numbers, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+    The paper prints 1000 times these numbers, for 16,384 pictures. The patches of a level need a memory of
+    2 * N * patches * 49 C numbers in float32.
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -144,7 +152,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
     where = "laplacian_swd"
     # fake comes first: a message about shapes says that fake must have the shape of real
     x, y = _picture_pair(where, fake, real, data_range, SMALLEST, names=("fake", "real"))
-    count, (n, height, width) = whole(where, "patches", patches, 1), x.shape[:3]
+    count = whole(where, "patches", patches, 1)
+    n, height, width, _ = x.shape
     halvings = (min(height, width) // SMALLEST).bit_length() - 1  # the largest h with side / 2^h >= 16
     if height % 2**halvings or width % 2**halvings:
         raise ValueError(
@@ -170,8 +179,8 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
     side          the smallest height and width, 1 by default
     names         the names of the arguments x and y, for messages
 
-    Raises ValueError for pictures of other axes, too small, out of range, non-finite or empty, or if the
-    shapes of x and y differ.
+    Raises ValueError for pictures that do not have four axes, too small, out of range, non-finite or empty,
+    or if the shapes of x and y differ.
     """
     if not is_number(data_range) or not data_range:
         raise ValueError(
@@ -209,15 +218,14 @@ def _in_blocks(x, y, measure):
     number, or one row of numbers, for each of the n pairs. The result is an array with N numbers or rows.
     A few pairs at a time need a bounded amount of memory.
     """
-    blocks = spans(len(x), MAPS * x[0].size)
+    blocks = spans(len(x), MAPS * x[0].size)  # x[0].size is H * W * C
     return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
     """The correlation of x (N, H, W, C) with the vector `taps` along one axis.
 
-    It is computed at the positions where all taps lie inside x, so this axis becomes shorter by len(taps) -
-    1.
+    It is computed at the positions where all taps lie inside x: this axis becomes len(taps) - 1 shorter.
     """
     n = x.shape[axis] - len(taps) + 1
     before = (slice(None),) * axis  # all entries of the axes before this one

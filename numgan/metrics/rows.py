@@ -228,10 +228,11 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """The arrays `sets`, a list or tuple; numbers that are all below 1e-15 in size become larger.
+    """The arrays `sets`, multiplied by one power of two if all their numbers are below 1e-15 in size.
 
-    Then all arrays are multiplied by one power of two, and the largest number is about 1. Without this, the
-    squares of such numbers would underflow to 0. If a number is larger, the arrays are returned unchanged.
+    The largest number is then from 0.5 to 1. Without the factor, the squares of such numbers would underflow
+    to 0. The result is a list of new arrays. If any number is 1e-15 or larger in size, the result is the
+    tuple `sets` with the arrays unchanged.
     """
     top = max(np.abs(a).max() for a in sets)
     _, exponent = np.frexp(top)  # top = mantissa 2^exponent; the exponent of 0 is 0

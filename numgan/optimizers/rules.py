@@ -39,13 +39,15 @@ class Optimizer:
                                    finite
     _rule_adjoint(dp1, dmoments, g, moments, step)    returns (dg, [derivative for each moment]): the
                                    derivatives of a loss with respect to g and to the moments before the
-                                   update, from those with respect to p1 and to the moments after the update
+                                   update, from those with respect to p1 and to the moments after the update.
+                                   Here g contains the weight decay
 
     lr             the learning rate, a number or a schedule
     weight_decay   weight_decay p is added to the gradient g before the rule; 0 by default
     clip           the weights are clipped to [-clip, clip] after the rule; None, the default: no clipping
 
-    Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
+    Raises ValueError for a negative or non-finite lr or weight_decay, or a clip other than None that is not a
+    finite number above 0.
     """
 
     moments = ()
@@ -121,7 +123,8 @@ class Optimizer:
 
         dp1 and dstate1 are the derivatives of this loss with respect to the results p1 and state1 of `step`,
         and cache is the third result. dstate1 and dstate are {moment: vector (P,)}. If dstate1 is None, or
-        does not have a moment, the derivative with respect to the moment is zero.
+        does not have a moment, the derivative with respect to the moment is zero. A weight that was clipped
+        passes on no derivative of p1.
         """
         p, g, state, p1 = cache
         # a weight that was clipped does not change with p
@@ -169,9 +172,9 @@ class SGD(Optimizer):
     m1 = momentum m + g,  p1 = p - lr (g + momentum m1)            nesterov=True
 
     p are the parameters, g is the gradient at p, and m the moment; p1 and m1 are their values after the
-    update. momentum is a number or a schedule. The Nesterov form is that of Sutskever et al. 2013, section 2,
-    rewritten so that g is evaluated at p. Raises ValueError unless 0 <= momentum < 1, or if nesterov is True
-    and momentum is 0.
+    update. momentum is a number or a schedule, 0 by default; nesterov is False by default. The Nesterov form
+    is that of Sutskever et al. 2013, section 2, rewritten so that g is evaluated at p. Raises ValueError
+    unless 0 <= momentum < 1, or if nesterov is True and momentum is 0.
     """
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
@@ -210,8 +213,8 @@ class RMSProp(Optimizer):
     v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)
 
     p are the parameters, g is the gradient, and the moment v is a mean of past g^2; p1 and v1 are the values
-    after the update. In `adjoint` the derivative of sqrt at v1 = 0 is defined as 0. Raises ValueError unless
-    0 <= decay < 1 and eps >= 0.
+    after the update. The defaults are lr = 1e-3, decay = 0.99 and eps = 1e-8. In `adjoint` the derivative of
+    sqrt at v1 = 0 is defined as 0. Raises ValueError unless 0 <= decay < 1 and eps >= 0.
     """
 
     moments = ("v",)
@@ -247,9 +250,9 @@ class Adam(Optimizer):
     p1 = p - lr mhat / (sqrt(vhat) + eps)
 
     p are the parameters, g is the gradient, m and v are the moments; p1, m1 and v1 are the values after the
-    update, and step counts from 0. The default beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). In
-    `adjoint` the derivative of p1 at m1 = v1 = 0 is defined as 0. Raises ValueError unless 0 <= beta1, beta2
-    < 1 and eps >= 0.
+    update, and step counts from 0. The defaults are lr = 2e-4, beta1 = 0.5, beta2 = 0.999 and eps = 1e-8; lr
+    and beta1 are DCGAN's (Radford et al. 2016, section 4). In `adjoint` the derivatives of p1 with respect to
+    m1 and v1 are defined as 0 where v1 = 0. Raises ValueError unless 0 <= beta1, beta2 < 1 and eps >= 0.
     """
 
     moments = ("m", "v")
@@ -315,6 +318,7 @@ class Historical(Optimizer):
         return self.rule.start(p) | {"past": p.copy()}
 
     def changed(self, **constants):
+        # `constants` are those of `rule`; the weight stays
         return Historical(self.rule.changed(**constants), self.weight)
 
     def planned(self, old, new):
@@ -362,7 +366,7 @@ def moving_average(average, p, decay):
 
     average and p are vectors (P,); decay is a number from 0 to 1. Returns nothing. Samples are drawn with the
     average (Yazici et al. 2019). Ctrl-C takes effect only after the update. Raises ValueError if average and
-    p differ in length.
+    p differ in shape.
     """
     if average.shape != p.shape:
         raise ValueError(
@@ -376,9 +380,9 @@ def moving_average(average, p, decay):
 def _interrupts_deferred():
     """A context in which Ctrl-C takes effect only at the end, so that no update is interrupted in the middle.
 
-    So the parameters and the optimiser's state always change together. In a thread other than the main one,
-    or if SIGINT has no handler in Python, the context does nothing: Python runs handlers in the main thread
-    only.
+    So the parameters and the optimiser's state always change together. Several Ctrl-C in the context count as
+    one. In a thread other than the main one, or if SIGINT has no handler in Python, the context does nothing:
+    Python runs handlers in the main thread only.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

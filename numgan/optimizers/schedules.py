@@ -18,10 +18,10 @@ def value_at(value, step):
 
 
 class Schedule:
-    """The base class of schedules, which are frozen dataclasses with a method __call__(step) -> number.
+    """The base class of schedules. A schedule is a frozen dataclass with a method __call__(step) -> number.
 
-    It converts NumPy numbers in the fields to Python numbers. Raises ValueError if there is a field `steps`
-    that is not a number of at least 1.
+    NumPy numbers in its fields become Python numbers. Raises ValueError if there is a field `steps` that is
+    not a finite number of at least 1.
     """
 
     def __post_init__(self):
@@ -52,7 +52,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Schedule: start factor^step, but at least `floor`, which is 0 by default.
+    """Schedule: start * factor^step, but at least `floor`, which is 0 by default.
 
     Goodfellow et al. 2014 divide the learning rate by 1.000004 at every update: factor = 1 / 1.000004.
     """
@@ -69,8 +69,8 @@ class Exponential(Schedule):
 class Cosine(Schedule):
     """Schedule: half a cosine wave from `start` to `end` over `steps` steps, then `end`.
 
-    `end` is 0 by default. It is eq. 5 of Loshchilov and Hutter 2017, without restarts. Raises ValueError
-    unless `steps` is at least 1.
+    `end` is 0 by default. The formula is eq. 5 of Loshchilov and Hutter 2017, without restarts. Raises
+    ValueError unless `steps` is at least 1.
     """
 
     start: float
@@ -101,10 +101,10 @@ class Warmup(Schedule):
 
 
 def planned(value, old, new):
-    """A copy of the schedule `value` with `new` in place of `old` steps, if its `steps` are `old`.
+    """A copy of the schedule `value` with steps = `new`, if its steps are `old`; otherwise `value` itself.
 
-    Of a Warmup, only the schedule `then` is changed in this way; the Warmup keeps its own steps. Any other
-    `value` is returned unchanged.
+    `old` and `new` are numbers of steps. A Warmup becomes a copy that keeps its own steps, and whose `then`
+    is planned(then, old, new). A value that is no Schedule is returned unchanged.
     """
     changes = {"steps": new} if getattr(value, "steps", None) == old else {}
     if isinstance(value, Warmup):

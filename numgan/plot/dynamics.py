@@ -27,12 +27,13 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     side             each panel covers -side to side on both axes
     ticks            the number of grid points on each axis, where the field is computed
 
-    A cross marks the first point of the first path, a dot the last point of each path.
+    A cross marks the first point of the first path, a dot the last point of each path. Only the first five
+    paths of a panel are drawn, because there are five colours.
     """
     figure, all_axes = figure_of(len(panels), (3.1, 3.1), min(4, len(panels)), margin=0.8)
     axis = np.linspace(-side, side, ticks)
     for axes, (name, (field, paths)) in zip(all_axes, panels.items()):
-        v = np.array([[field(np.array([x, y])) for x in axis] for y in axis])
+        v = np.array([[field(np.array([x, y])) for x in axis] for y in axis])  # (y, x, component)
         axes.streamplot(
             axis, axis, v[..., 0], v[..., 1], color="#b0b0b0", density=0.8, linewidth=0.6, arrowsize=0.7
         )
@@ -58,7 +59,8 @@ def against(rows, xlabel, title="", shares=()):
     title    the title of the whole picture
     shares   the labels of the panels with a linear vertical axis; the other panels have a logarithmic one
 
-    Returns a Pillow image. The title of a row is above each of its panels.
+    Returns a Pillow image. The title of a row is above each of its panels. Only the first five curves of a
+    panel are drawn, because there are five colours.
     """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(columns * len(rows), (3.9, 3.2), columns, margin=0.6)
@@ -87,7 +89,7 @@ def heat_maps(rows, side, title="", bins=96, blur=2.0):
     bins    the number of bins on each axis, in which the points are counted
     blur    the standard deviation, in bins, of the Gaussian that smooths the counts
 
-    Returns a Pillow image.
+    Points outside of the panel are not counted. Returns a Pillow image.
     """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(columns * len(rows), (1.5, 1.75), columns, margin=0.5)

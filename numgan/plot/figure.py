@@ -95,8 +95,9 @@ def _may_block(path):
 def _without_settings():
     """Import matplotlib so that it finds no settings of the user, and return the module.
 
-    During the import, the current folder has no settings file, and the environment variables MPLBACKEND and
-    MATPLOTLIBRC are hidden. Folder and variables are then restored.
+    During the import, the current folder is that of this file, which has no settings file, and the
+    environment variable MPLBACKEND is not set; MATPLOTLIBRC is an empty file. The folder and the variables
+    are then restored. Raises ImportError if matplotlib is not installed.
     """
     for name in [name for name in sys.modules if f"{name}.".startswith("matplotlib.")]:
         del sys.modules[name]  # modules whose import failed before its end

@@ -86,7 +86,7 @@ def font_of(line):
 
 @lru_cache
 def _own_font():
-    """Pillow's own font."""
+    """Pillow's own font, loaded once: a FreeTypeFont, or a font of bitmaps without FreeType."""
     return ImageFont.load_default()
 
 

@@ -159,7 +159,7 @@ def _curve(records, kind, name):
     kind      "losses" or "metrics"
 
     A value that several records repeat, because it was not computed again, is one entry at the step that
-    computed it. A value that is missing or None is nan, a gap.
+    computed it. A value that is missing or None is nan, a gap. Values are clipped to -1e100 and 1e100.
     """
     found = {}
     for record in records:
@@ -172,8 +172,8 @@ def _curve(records, kind, name):
 def gif(frames, file, milliseconds=200, hold=2000):
     """Write an endless GIF to `file`, a binary file that is open. `frames` are Pillow images of one size.
 
-    Each frame is shown for `milliseconds`, the last one for `hold` milliseconds. Nothing is returned. Colours
-    are reduced to 256 for each frame.
+    Each frame is shown for `milliseconds`, the last one for `hold` milliseconds. Returns nothing. Each frame
+    in colour is reduced to 256 colours of its own.
     """
     first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]

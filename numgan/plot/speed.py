@@ -107,7 +107,8 @@ def ladder(reports):
     as text. Versions that the user added have another colour. The dotted line is the measured peak, if it is
     known. Returns a Pillow image.
     """
-    bars = sum(len(found["steps"]) + 4 for found in reports)  # 4: the room for title and label of a panel
+    # 4: the room for title and label of a panel; a bar is 0.32 inches high
+    bars = sum(len(found["steps"]) + 4 for found in reports)
     figure, all_axes = figure_of(len(reports), (9, 0.32 * bars / len(reports)), margin=0.6)
     for axes, found in zip(all_axes, reports, strict=True):
         steps, peak = found["steps"], found["peak_gflops"]
@@ -125,7 +126,7 @@ def ladder(reports):
             axes.legend(loc="lower right")
         axes.set(
             xscale="log",
-            xlim=(min(speeds) / 2, 8 * max(*speeds, peak or 0)),
+            xlim=(min(speeds) / 2, 8 * max(*speeds, peak or 0)),  # with room for the texts at the bars
             xlabel="GFLOP/s",
             title=f"{found['kind']}: {found['problem']}\n"
             f"{found['processor']}, {found['instruction_set']}, {found['threads']} threads",

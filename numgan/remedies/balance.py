@@ -26,7 +26,10 @@ class Balance(Remedy):
 
     @property
     def needs_real(self):
-        """Whether D gets real samples in G's step too: yes, because D's loss is needed after each step."""
+        """Whether D gets real samples in G's step too: True, unless balance is 0.
+
+        The reason: D's loss is needed after each step.
+        """
         return self.balance > 0
 
     def memory(self, game, dtype):
@@ -37,10 +40,11 @@ class Balance(Remedy):
         return {"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {}  # D trains first
 
     def rounds(self, rounds, game):
-        """The names of a step's objectives: that of D or that of G; `rounds` unchanged if balance is 0.
+        """The name of a step's one objective, in a tuple: D's if D's last loss is above `balance`, else G's.
 
-        In a two-player game the objective of a network has the network's name. game.judges has the name of D,
-        game.drawers that of G.
+        It is D's in the first step. If balance is 0, the result is `rounds`, the names without this remedy.
+        An objective has the name of the network that it trains. game.judges is a tuple with the name of D,
+        game.drawers a tuple with that of G.
         """
         if not self.balance:
             return rounds

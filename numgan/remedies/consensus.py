@@ -38,7 +38,7 @@ class Consensus:
     v = (d L_D / d phi, d L_G / d theta), where phi are D's parameters and theta G's.
 
     weight    the factor of the penalty; 10 by default
-    loss      the AdversarialLoss that has both losses, L_D and L_G
+    loss      the AdversarialLoss that has both losses, L_D and L_G; nonsaturating by default
 
         value, (dphi, dtheta), (v_phi, v_theta) = Consensus(10.0, nonsaturating)(D, G, phi, theta, real, z)
 
@@ -73,8 +73,8 @@ class Consensus:
         gen_context     the context of G's passes
 
         dphi and dtheta are the gradients of the penalty with respect to phi and theta. v_phi and v_theta are
-        the gradients of the losses of D and G without the penalty. For an update the caller adds v_phi to
-        dphi and v_theta to dtheta.
+        the gradients of the losses of D and G without the penalty. All four are Parameters; value is a float.
+        For an update the caller adds v_phi to dphi and v_theta to dtheta.
         """
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():

@@ -39,12 +39,14 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
     """Draw labels for D's loss, for samples that are all real or all fake. Returns an array of `shape`.
 
     real      True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
-    smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
+    smooth    the label of real samples, 1 by default (less than 1 is one-sided smoothing: Salimans et al.
+              2016, section 3.4)
     soft      True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
               no effect
-    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample
+    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample;
+              0 by default
     rng       the numpy Generator that draws
-    dtype     the dtype of the labels
+    dtype     the dtype of the labels, float32 by default
 
     Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
     """
@@ -103,10 +105,11 @@ class NoisyLabels(Remedy):
     checks = {"smooth": share, "soft": Flag().expect, "flip": share}
 
     def loss(self, loss, where, game, seed):
-        """The loss of D with drawn labels: logit (N, 1) -> (loss, dlogit). The argument `loss` is not used.
+        """The loss of D with drawn labels, as a function: logits (N, 1) -> (loss, dlogits).
 
-        It is that of game.loss for these labels. where: "real" or "fake", the samples for which the labels
-        are drawn from `seed`.
+        The function draws a label for each logit from `seed`, and returns the loss `Labelled` of game.loss
+        for these labels, and its derivative. where: "real" or "fake", the sort of the samples. The argument
+        `loss` is not used.
         """
 
         def labelled(logit):  # t: a label for each logit

@@ -69,7 +69,7 @@ def on_input_gradient(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
-    """(value, dphi): like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
+    """(value, dphi): the value of a penalty on g = grad_x sum D(x) and y = D(x), and its gradient for phi.
 
     penalty    a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy.
                u = None means zero
@@ -127,8 +127,8 @@ class GradientPenalty(InputGradientPenalty):
         value, dphi = GradientPenalty(10.0)(D, phi, x, context)
 
     g = grad_x D(x) (N, ...) has one row g_n for each of the samples x (N, ...). With one_sided=True the
-    penalty is weight mean_n max(0, |g_n| - target)^2. Raises ValueError for a weight or target that is
-    negative or not finite.
+    penalty is weight mean_n max(0, |g_n| - target)^2. By default weight = 10, target = 1, one_sided = False.
+    Raises ValueError for a weight or target that is negative or not finite.
     """
 
     weight: float = 10.0
@@ -179,7 +179,9 @@ class R1(InputGradientPenalty):
 
 
 class R2(R1):
-    """The penalty R2: the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
+    """The penalty R2: weight/2 mean_n |g_n|^2, where g_n is the gradient of D at the fake n.
+
+    It has the formula of R1; weight is 10 by default (Mescheder et al. 2018, eq. 10).
 
     value, dphi = R2(10.0)(D, phi, fake, context)
     """
@@ -195,7 +197,7 @@ class Roth:
         value, dphi = Roth(2.0)(D, phi, real, fake, real_context, fake_context)
 
     y = D(x) (N, 1) are the logits for samples x (N, ...), s = sigmoid(y), and g = grad_x y (N, ...). weight
-    is the paper's gamma. A schedule can make the weight smaller from step to step: Roth(schedule(step)). The
+    is the paper's gamma, 2 by default. A schedule can make it smaller step by step: Roth(schedule(step)). The
     factors (1 - s)^2 and s^2 depend on D's parameters phi, and dphi includes their derivatives. The batches
     of real samples and of fakes may differ in size, because each batch has its own mean. Raises ValueError
     for a weight that is negative or not finite. The call raises ValueError for a D that judges packs of
@@ -226,7 +228,7 @@ class Roth:
         derivatives of value with respect to g and to y. Raises ValueError unless there is one logit for each
         sample.
         """
-        value, v, u = self._where_high(g, -y)
+        value, v, u = self._where_high(g, -y)  # u is the derivative with respect to -y
         return value, v, -u
 
     def on_fake(self, g, y):
@@ -282,8 +284,8 @@ class Lazy:
     def is_due(self, step):
         """Whether the penalty is computed at the step `step`: whether step is a multiple of `every`.
 
-        A metric of the penalty belongs to these steps only. Raises ValueError unless step is an integer of at
-        least 0.
+        At other steps the penalty has no value that a curve could show. Raises ValueError unless
+        step is an integer of at least 0.
         """
         if not is_integer(step):
             raise ValueError(
@@ -349,9 +351,8 @@ def between(real, fake, rng):
 
     real is (M, ...), fake (N, ...), the result (min(M, N), ...). rng is the numpy Generator that draws e.
     Sample n of real and sample n of fake are a pair; samples without a partner are not used (Gulrajani et al.
-    2017, Algorithm 1, line 6). Raises TypeError for
-    arrays that are not of floats. Raises ValueError if the samples differ in shape, if a batch is empty, or
-    unless rng is a numpy Generator.
+    2017, Algorithm 1, line 6). Raises TypeError for arrays that are not of floats. Raises ValueError if the
+    samples differ in shape, if a batch is empty, or unless rng is a numpy Generator.
     """
     expect_samples("between", real=real, fake=fake)
     expect_rng("between", rng)
@@ -404,7 +405,11 @@ class R1Penalty(Remedy):
     checks = {"gamma": not_negative, "every": positive}
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, dphi) of R1 at `real`, for D with Parameters phi; None at steps at which it is not due."""
+        """(value, dphi): `every` times R1 at the samples `real`, and its gradient for D's Parameters phi.
+
+        None if the step game.now is no multiple of `every`. D's pass gets a seed made from `seed`. `fake` is
+        not used.
+        """
         lazy = Lazy(R1(self.gamma), self.every)
         return lazy.term(game.now, D, phi, real, Pass(derive(seed, "D on real")))
 
@@ -423,7 +428,7 @@ class RothPenalty(Remedy):
     checks = {"gamma": lambda gamma, name: callable(gamma) or not_negative(gamma, name)}
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, dphi) of Roth's penalty at real and fake, for D with Parameters phi, at step game.now."""
+        """(value, dphi): Roth's penalty at real and fake at step game.now, and its gradient for phi of D."""
         contexts = (Pass(derive(seed, f"D on {where}")) for where in ("real", "fake"))
         return Roth(value_at(self.gamma, game.now))(D, phi, real, fake, *contexts)
 

@@ -27,8 +27,9 @@ class Remedy:
     A remedy's fields are checked when it is made. `checks` is {field: function(value, name)}; the function
     raises ValueError or TypeError for a wrong value.
 
-    The game would never call a method with a misspelt name. So a subclass raises TypeError if it has a public
-    name that is almost one of these, or public methods and none of these. Helper methods begin with "_".
+    The game would never call a method with a misspelt name. So the definition of a subclass raises TypeError
+    if it has a public name that is almost the name of a method or attribute of this class, or if it has
+    public methods and overrides no method of this class. The name of a helper method begins with "_".
     """
 
     checks = {}
@@ -37,7 +38,7 @@ class Remedy:
         """Raise TypeError for a subclass with a misspelt public name, or without a method of a remedy."""
         super().__init_subclass__(**words)
         known = [name for name in vars(Remedy) if not name.startswith("_")]
-        points = [name for name in known if isfunction(vars(Remedy)[name])]
+        points = [name for name in known if isfunction(vars(Remedy)[name])]  # what the game calls
         own = [name for name in vars(cls) if not name.startswith("_") and name not in known]
         methods = [name for name in own if isfunction(vars(cls)[name])]
         for name in own:
@@ -57,7 +58,10 @@ class Remedy:
             )
 
     def __post_init__(self):
-        """Check the fields by `checks`, and convert NumPy numbers in the fields to Python numbers."""
+        """Check the fields by `checks`, and convert NumPy numbers in the fields to Python numbers.
+
+        Raises the ValueError or TypeError of a check.
+        """
         for name, check in self.checks.items():
             check(getattr(self, name), f"{type(self).__name__} {name}")
         plain_fields(self)
@@ -144,7 +148,7 @@ class Remedy:
     def judged(self, real, fake, game):
         """New memory {name: array} from D's logits for real samples, real (M, 1), and fakes, fake (N, 1).
 
-        Here: {}.
-        The game calls this method in D's step, and also in G's step if a remedy has needs_real = True.
+        Here: {}. The game calls this method in D's step. If needs_real of a remedy is True, the game calls it
+        in G's step too.
         """
         return {}

@@ -20,9 +20,9 @@ from .remedy import Remedy
 class Pool:
     """The rule of a pool of at most `size` old samples, some of which D gets in place of new samples.
 
-    Each new sample is replaced by an old one with probability `share`, and takes its row in the pool. New
-    samples that are not replaced are also copied into the free rows of the pool. No old sample is used twice
-    in a batch, so at most as many are used as the pool holds.
+    Each new sample is replaced by an old one with probability `share`, and takes the row of the old one in
+    the pool. New samples that are not replaced are also copied into the free rows of the pool. No old sample
+    is used twice in a batch, so at most as many are used as the pool holds.
 
     A sample may have several arrays, such as an image and its label. This object does not store samples. The
     content of the pool is a dict, which `empty` makes and of which `mix` returns a new one:
@@ -116,6 +116,7 @@ class Replay(Remedy):
         """
         if not self.replay:
             return {}
+        # the labels y have the shape (): one number for each sample
         columns = {"x": (game.sample_shape, dtype)} | ({"y": ((), np.int64)} if game.classes else {})
         return Pool(self.pool, self.replay).empty(**columns)
 
@@ -157,8 +158,8 @@ class PastPlayers(Remedy):
     def opponent(self, params, name, game, seed):
         """The stored Parameters of the network `name` with probability `past`, otherwise params.
 
-        `seed` decides.
-        In the first step, game.now = 0, the result is params.
+        The decision is drawn from `seed`. In the first step, game.now = 0, the result is params, and also if
+        past is 0.
         """
         if self.past and game.now and stream(seed, "past").random() < self.past:
             return params.like(game.remembered[f"past.{name}"])

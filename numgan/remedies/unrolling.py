@@ -75,7 +75,8 @@ class Unrolling:
         """(phi_K, tape): D's Parameters after K updates, and the values of each update that `backward` needs.
 
         phi are D's Parameters, real (M, ...) are real samples and fake (N, ...) fakes. None of them changes.
-        tape is a list with one tuple for each update. Raises TypeError unless phi is a Parameters and real
+        Held entries of phi (stored with the weights, not trained) are the same in phi_K. tape is a list with
+        one tuple for each update. Raises TypeError unless phi is a Parameters and real
         and fake are arrays of floats; ValueError for an empty batch or a wrong state; NonFiniteError for
         logits that are inf or nan.
         """

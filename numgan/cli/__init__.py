@@ -90,7 +90,7 @@ def systems_command(args):
     listing = []
     for name in systems.SYSTEMS:
         for preset, make in systems.presets(name).items():
-            system = systems.build(name, preset, 0.05)  # narrow, so that it is built quickly
+            system = systems.build(name, preset, systems.NARROW)  # narrow, so that it is built quickly
             listing.append(
                 {
                     "system": name,

@@ -120,13 +120,14 @@ def _draw(args, run, labels, names):
     """Draw samples of `run`, an OpenRun, into the file of --out, by default RUN/drawn.png. Returns its path.
 
     A .png file gets a picture. A .npz file gets the array x (uint8 for pictures, otherwise in the units of
-    the data) and, with classes, the arrays labels and classes.
+    the data) and, with classes, the arrays labels and classes; if the data name their columns, the array
+    columns too. A .csv file gets a table of rows with a header and, with classes, the names of the classes.
 
-    args     the parsed arguments: count (for .npz 64 by default), seed and out
+    args     the parsed arguments: count (for .npz and .csv 64 by default), seed and out
     labels   the numbers of the classes of the samples, in turn; None: those of all classes
     names    the names of the classes
 
-    Raises ValueError for another ending of the file's name.
+    Raises ValueError for another ending of the file's name, or for .csv if a sample is not a row.
     """
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz", ".csv"):
@@ -163,7 +164,7 @@ def _table(x, heads, labels):
 
 
 def _print_judgement(result, missing):
-    """Print the figures of `sampling.judge` in the dict `result`, beside those of held-out real pictures.
+    """Print the figures of `judging.judge` in the dict `result`, beside those of held-out real pictures.
 
     missing   the reason why the run's data were not read, so that copies are not counted; None if they were
     """

@@ -117,8 +117,8 @@ def _resume(args):
     """Continue the run of --resume from its checkpoint. Returns the result of `loop.train`.
 
     args are the parsed arguments. Raises ValueError for options that are fixed by the run. Allowed are
-    --steps or --epochs, which extend the run, --data and --folder, which name a new place of equal data,
-    --threads and --checkpoint-every.
+    --steps or --epochs, which extend the run, --data, --folder and --test, which name a new place of equal
+    data, --threads and --checkpoint-every.
     """
     refused = [
         flag_of(option)

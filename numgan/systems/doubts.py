@@ -68,7 +68,8 @@ def bounded(system, name):
     If the last layer has no parameters, the range of its output is computed for inputs from -FAR to FAR. If
     the range is unknown, the whole network runs with weights and inputs of size FAR = 1e6. The output is
     bounded if its range does not contain -ENOUGH..ENOUGH, where ENOUGH = 2. An output with one bound only,
-    such as that of a ReLU, gives a Doubt only if the loss compares outputs with 0.
+    such as that of a ReLU, gives a Doubt only if the loss compares outputs with 0. A dense or convolutional
+    last layer gives no Doubt.
     """
     if not system.takes_logits:
         return None
@@ -105,7 +106,7 @@ def last_layer(net):
     """The layer that computes the output of the network `net`; None if it is unknown.
 
     It is known for a single layer, and for Sequential, Condition, Given and Referenced at any depth. Layers
-    that only move numbers, such as Reshape, and dropout and noise are left out.
+    that only move or pick numbers, such as Reshape and Pick, and dropout and noise are left out.
     """
     while net is not None:
         if isinstance(net, Sequential):
@@ -141,8 +142,8 @@ def _range_of_all(system, name):
 
     The network is system.networks[name]. Its input is the tuple of all columns of a random batch of
     ROWS = 4 packs, or one column: the first of them that the network takes. Entries that are not trained,
-    such as u and v of Spectral, keep their values. None: the network takes none of them, or an output is not
-    finite.
+    such as u and v of Spectral, keep their values. None: the system makes no random batch or the network no
+    first parameters, the network takes none of the inputs, or an output is not finite.
     """
     net, rng = system.networks[name], stream(0, "doubts")
     try:
@@ -178,10 +179,12 @@ def mixed(system, batch_size):
     """A list of Doubts about layers that mix samples although a number of one sample is meant.
 
     The cases are: a layer of a discriminator whose gradient at each sample is penalised; a layer of a trained
-    network whose batch has one sample; a layer other than BatchNorm in a network that draws samples; any
-    layer of a classifier. system is a System, batch_size the number of rows in a batch.
+    network whose batch has one sample (for a discriminator, one pack); a layer other than BatchNorm in a
+    network that draws samples; any layer of a classifier. A network gets at most one Doubt for each case, with
+    the name of the first such layer. system is a System, batch_size the number of rows in a batch.
     """
-    found, which = [], {name: mixing(net) for name, net in system.networks.items()}
+    found = []
+    which = {name: mixing(net) for name, net in system.networks.items()}  # the layers that mix samples
     apart = "Take a layer that keeps samples apart, such as LayerNorm, or "
 
     def doubt(says, advice):  # it uses the variables name and layer of the loop below

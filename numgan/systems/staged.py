@@ -22,8 +22,8 @@ class Staged(System):
     memory. A network that the previous stage has too keeps its parameters, if path and shape are equal
     (`System.inherit`). Optimisers and memory start anew in each stage.
 
-    Most properties of a Staged are those of its last stage: the fields, the objectives, `drawers`, `judges`,
-    `made_from`, `target` and `purpose`. These three differ:
+    Most properties of a Staged are those of its last stage: the fields of the class System, the objectives,
+    `drawers`, `judges`, `made_from`, `target`, `purpose` and `metric_labels`. These three differ:
 
     steps      the sum of the steps of all stages
     packed     the least common multiple of `packed` of all stages

@@ -180,8 +180,8 @@ def mixed(system, batch_size):
 
     The cases are: a layer of a discriminator whose gradient at each sample is penalised; a layer of a trained
     network whose batch has one sample (for a discriminator, one pack); a layer other than BatchNorm in a
-    network that draws samples; any layer of a classifier. A network gets at most one Doubt for each case, with
-    the name of the first such layer. system is a System, batch_size the number of rows in a batch.
+    network that draws samples; any layer of a classifier. A network gets at most one Doubt for each case,
+    with the name of the first such layer. system is a System, batch_size the number of rows in a batch.
     """
     found = []
     which = {name: mixing(net) for name, net in system.networks.items()}  # the layers that mix samples

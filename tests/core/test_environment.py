@@ -152,10 +152,16 @@ def test_python_OO_still_describes_the_systems(tmp_path, capsys):
 
 def test_a_description_without_its_source(monkeypatch):
     preset = systems.presets("gan")["digits"]
-    assert systems.description(preset) == "8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4)."
+    assert (
+        systems.description(preset)
+        == "8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4)."
+    )
     assert systems.description(systems.SYSTEMS["gan"]).startswith("Generative adversarial nets")
     monkeypatch.setattr(preset, "__doc__", None)
-    assert systems.description(preset) == "8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4)."
+    assert (
+        systems.description(preset)
+        == "8x8 pictures: G and D with two hidden dense layers of 256 units, Adam(2e-4)."
+    )
     monkeypatch.setattr(inspect, "getsource", lambda described: (_ for _ in ()).throw(OSError("no source")))
     assert systems.description(preset) == "digits"
 

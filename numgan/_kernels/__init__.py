@@ -165,10 +165,10 @@ def register_backend(name, kernels):
               supplies the missing kernels.
 
     Each function has the parameters and the result of the function with the same name in reference.py. It is
-    called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
-    array, after `reference.finish`. You may register your own name again. Raises ValueError if `name` is not
-    a string, is empty or is a built-in backend, for an unknown kernel, or for no kernel. Raises TypeError for
-    other types of `kernels`, or a value that is not a function.
+    called with checked arguments, by position, and does all the work of the kernel. So a `matmul` also
+    applies bias, slope and gate; its last line can be `return reference.finish(c, bias, slope, gate)`. The
+    same name again replaces your backend. Raises ValueError if `name` is not a string, is empty or is a
+    built-in backend, for an unknown kernel, or for no kernel. Raises TypeError for other types.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")

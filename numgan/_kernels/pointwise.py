@@ -86,7 +86,7 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
     Then p is clipped to [-clip, clip]. m may be None without momentum. Returns whether the new numbers are
     finite.
     """
-    # p = p - of_m m - of_g s with the new m and s = g + weight_decay p
+    # p = p - of_m m - of_g s with the new m and s = g + weight_decay p; if m is None, C takes s as the new m
     of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
     constants = {"momentum": momentum, "of_m": of_m, "of_g": of_g, "weight_decay": weight_decay, "clip": clip}
     return _run_finite("sgd", p, whole=True, p=p, g=g, m=m, **constants)

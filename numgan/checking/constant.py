@@ -91,7 +91,8 @@ def lost_in_rounding(block, analytic, numeric):
     10 errors, or by 1000 errors up to a tenth of the largest numeric derivative.
     """
     own, gap = np.abs(numeric).max(initial=0), np.abs(analytic - numeric).max(initial=0)
-    error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0) / STEP
+    # eight moves of the shortest length, because longer ones would also measure the slope of the function
+    error = rounding(block, moves=SMALL[:1] * 8) / STEP  # a quotient divides by the length of its step
     return error > 1e-6 * own and gap <= max(min(1000 * error, 0.1 * own), 10 * error)
 
 

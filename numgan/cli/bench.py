@@ -414,7 +414,9 @@ def _print_line(name, line, passes, step):
     name     the first cell, cut to 45 characters
     line     {pass: milliseconds}
     passes   the names of the columns; a pass that `line` lacks is an empty cell
-    step     the milliseconds of a step, of which each cell shows the share
+    step     the milliseconds of a step
+
+    A cell shows milliseconds and their share of the step. The sum also counts passes without a column.
     """
     cells = [line.get(which) for which in passes] + [sum(line.values())]
     name = name if len(name) < 46 else name[:42] + "..."

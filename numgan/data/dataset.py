@@ -332,8 +332,9 @@ def _samples(name, x):
     x      an array of integers or floats. (N, H, W) uint8 gets a last axis of 1, and so do rows (N,)
     name   the name of the Dataset, for the message
 
-    Raises ValueError for an empty array, for another dtype, for uint8 of more than two axes that are no
-    pictures, for floats of the shape of pictures, and for a number that is not finite as float32.
+    Raises ValueError for an empty array, for a dtype other than integers and floats, for an array that
+    has the shape of pictures but is not uint8, for a uint8 array of four or more axes that has another
+    shape than pictures, and for a number that is not finite as float32.
     """
     got = f"{x.shape} {x.dtype}"
     # (N, C, H, W), the order of axes in PyTorch

@@ -132,8 +132,8 @@ class Sequential(Network):
         steps = [UNFUSED] * len(self) if unfused() else self._plan()
         for name, step in zip(self.children, steps):
             if step.before:  # a LeakyReLU that the layer before it has computed
-                kink(lambda: x > 0)
-                cache = (x,)  # a fused LeakyReLU: x is already its output
+                kink(lambda: x > 0)  # tells a gradient check on which side of the kink each entry lies
+                cache = (x,)  # x is already the output of the LeakyReLU, and its cache is its output
             else:
                 x, cache = self._enter(name, p, x, context, **step.forward)
             caches.append(cache)

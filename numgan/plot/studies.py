@@ -9,10 +9,11 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 
 @drawn
 def mixtures(panels, centres, std, title=""):
-    """Draw samples of a mixture of Gaussians, two panels for each set of samples. Returns a Pillow image.
+    """Draw samples of a mixture of Gaussians, two panels for each set. Returns a Pillow image.
 
-    The left panel shows the plane. The right panel shows every sample relative to its nearest mode, in units
-    of sigma, with circles of 1 and 3 sigma.
+    The left panel shows the samples and the centres in the plane. The right panel shows each sample
+    relative to its nearest mode, in units of sigma, with circles of 1 and 3 sigma. It ends at -5 and 5
+    sigma, and the left panel a little outside of the modes. Samples farther away are not visible.
 
     panels    {name: samples (N, 2)}; the name is the title of the left panel
     centres   (K, 2), the centres of the modes

@@ -128,10 +128,11 @@ class Remedy:
         return loss
 
     def penalty(self, D, phi, real, fake, game, seed):
-        """(value, gradient with respect to phi) of a term that is added to D's loss. Here: None, no term.
+        """(value, gradient in phi) of a term that is added to D's loss. Here: None, no term.
 
-        A penalty that is computed at some steps only returns None at the other steps, as `Lazy.term` does.
-        The curve then shows its last value.
+        A remedy may compute its penalty in some steps and leave it out in others, as `Lazy.term` does.
+        In a step without the penalty this method returns None. The curve "penalty" then keeps its last
+        value.
 
         D is a network, phi are its Parameters. real and fake are the inputs of D: samples, or (samples,
         labels). `game` is the system, `seed` that of the objective.

@@ -81,14 +81,16 @@ class Even(TwoPlayerGAN):
 
 
 def system(name, method, steps):
-    """The GAN of one arm, which is a method on a data set.
+    """Make the GAN of one arm and return it, an `Even`. An arm is a method on a data set.
 
     name     the data set, "ring" or "digits"
-    method   a key of METHODS
+    method   a key of METHODS. "frozen" gives the GAN of "gan", and "r1-frozen" that of "r1": the step
+             from which D is frozen is not known yet, and `trial` sets it
     steps    the length of the training, after which a decaying learning rate is 0
 
-    Hidden layers: on the ring 3 of 128 units in G and 2 of 64 in D; on the digits 3 of 256 and 2 of 128. The
-    optimisers are Adam with the rate 1e-3 (ring) or 3e-4 (digits). With R1 its weight is 0.1 or 3.
+    Hidden layers: on the ring 3 of 128 units in G and 2 of 64 in D; on the digits 3 of 256 and 2 of 128.
+    The optimisers are Adam with the rate 1e-3 (ring) or 3e-4 (digits). The weight of R1 is 0.1 (ring) or
+    3 (digits).
     """
     if name == "ring":
         preset, lr, gamma = on_points, 1e-3, 0.1

@@ -213,9 +213,10 @@ class Recipe:
     def _adapted(self):
         """A copy of the recipe with a preset, and with the sample shape and class count of the data.
 
-        Shape and classes stay None where they equal those of the preset. If the user names a preset and no
-        size, the shape is that of the preset's own data set, except for a preset that follows the data (see
-        `systems.follows_data`). A preset whose networks have a fixed size always has its own shape.
+        Shape and classes stay None where they equal those of the preset. If the user names a preset and
+        no size, the shape is that of the preset's own data set, except for a preset that follows the
+        data (see `systems.follows_data`). If the user names a preset of a fixed size and gives another
+        size, the copy has this size, and `build` raises ValueError for it.
         """
         if self.preset is not None and self.shape is not None:  # resolved before
             return self

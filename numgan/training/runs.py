@@ -99,13 +99,13 @@ def choose(recipe, root="runs"):
 
 
 def claim(folder, system, about):
-    """Make the folder for a new run. An empty folder may exist already.
+    """Make the folder for a new run. An empty folder may exist already. Returns nothing.
 
     system, about   the system and the identity of the new run (see `checkpoint.identity`)
 
-    Raises FileExistsError if a file has the folder's name, or if the folder is not empty. These files are
-    allowed: an empty .lock, temporary files, and a checkpoint of this same run at step 0 with the rows of
-    data beside it, which a process leaves that was killed before it wrote config.json.
+    Raises FileExistsError if a file has the folder's name, or if the folder is not empty. These files
+    are allowed: an empty .lock, temporary files, and a checkpoint of this same run at step 0, with or
+    without its rows of data. A process leaves such files if it is killed before it writes config.json.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):

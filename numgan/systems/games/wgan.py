@@ -40,7 +40,11 @@ class WGAN(TwoPlayers):
         return {"D": self.critic, "G": self.generator}
 
     def rounds(self, step):
-        """("D", ..., "D", "G"): the critic steps before the generator step number `step`, and this step."""
+        """The names of the objectives of one step, a tuple: "D" for each critic step, then "G" once.
+
+        `step` counts the generator steps from 0. The number of critic steps is n_critic. It is 100 if
+        `step` is below `warm`, or if `warm` is not 0 and `step` is a multiple of 500.
+        """
         more = step < self.warm or self.warm and step % 500 == 0
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 

@@ -20,7 +20,7 @@ def leaves(x, path=""):
 def mapped(f, x, *others):
     """Apply f to every array of x and return the results in the form of x.
 
-    x        an array, or a (nested) tuple of arrays and None
+    x        an array, or a (nested) tuple of arrays and None; f gets each None, too
     others   further arguments in the form of x. f gets the array of x and, as further arguments, the array at
              the same position in each of them. One that is not a tuple where x is a tuple counts as None
              there
@@ -43,11 +43,11 @@ def real(array):
 
 
 def filled(x, like):
-    """A copy of the tree x in which each None became an array of zeros, in the form of the tree `like`.
+    """The tree x with an array of zeros in place of each None. The other arrays are not copied.
 
-    A tree is an array or a (nested) tuple of arrays. The zeros have the shape and dtype of the array at the
-    same position in `like`. If that array holds integers, None stays None. x=None counts as None at every
-    position.
+    A tree is an array or a (nested) tuple of arrays; `like` is a tree in the form of x. The zeros have the
+    shape and dtype of the array at the same position in `like`. If that array holds integers, None stays
+    None. x=None counts as None at every position of `like`.
     """
     return mapped(
         lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x
@@ -93,8 +93,8 @@ def shifted(x, path, offset, here=""):
 def normal(rng, x):
     """Draw standard normal numbers with the generator rng, in the form, shapes and dtypes of x.
 
-    x is an array or a (nested) tuple of arrays. The result has the same form. An array of integers becomes
-    None.
+    x is an array or a (nested) tuple of arrays. The result has the same form. An array of integers
+    becomes None, and None stays None.
     """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 

@@ -16,7 +16,10 @@ ADVICE = "convert x to float64, because a difference quotient in float32 has two
 
 
 def is_group(x):
-    """Whether x is a tuple, a dict, or a list that holds arrays. False for a list of numbers."""
+    """Whether x is a tuple, a dict, or a list with an array, tuple or dict in it.
+
+    False for a list of numbers, or of lists of numbers: such a list becomes one array.
+    """
     if isinstance(x, list):
         return any(isinstance(part, (np.ndarray, tuple, list, dict)) for part in x) and not _numbers(x)
     return isinstance(x, tuple) or hasattr(x, "keys")
@@ -34,7 +37,8 @@ def as_tuple(x, like=None):
     like   another value of the same form. A dict x is read in the order of the keys of `like`. None: in the
            order of its own keys
 
-    Numbers and lists of numbers become float64 arrays. Raises GradientError if x has other keys than `like`.
+    Numbers and lists of numbers become float64 arrays. A value of any other type stays as it is. Raises
+    GradientError if x has other keys than `like`.
     """
     if hasattr(x, "keys"):
         keys = list(like if hasattr(like, "keys") else x)
@@ -75,9 +79,9 @@ def paths(x, path="x"):
 
 
 def expect_float64(arrays):
-    """Raise TypeError unless every array in a (nested) tuple is a NumPy array of float64.
+    """Raise TypeError unless every array in a (nested) tuple is a plain NumPy array of float64.
 
-    arrays is an array, or a (nested) tuple of arrays.
+    arrays is an array, or a (nested) tuple of arrays. A masked array or an np.matrix is not plain.
     """
     for _, array in leaves(arrays):
         if isinstance(array, (np.ma.MaskedArray, np.matrix)):
@@ -93,10 +97,13 @@ def expect_float64(arrays):
 class Function:
     """A wrapper of the user's function f. A call takes arrays and returns the value as a float64 array.
 
-    f          f(x), or f(a, b) if x is a pair and f has two arguments without a default value
+    f          f(x); or f(a, b, ...), if x has two parts or more and f has as many arguments without a
+               default value. The parts of a dict are given by name if f has these names, else by position
     x          an example of the argument. Each call converts its arrays to this form before it calls f
     name       the name of f in messages
     gradient   True: f returns a pair (value, gradient), and a call of the wrapper returns the value alone
+
+    Raises TypeError if f is not callable, or if a value is not a number or an array of numbers.
     """
 
     def __init__(self, f, x, name, gradient=False):
@@ -146,12 +153,16 @@ class Function:
             )
 
     def rounds_its_input(self, arrays, rng):
-        """Whether f seems to compute in float32: it does not change in tiny moves of x, and then it jumps.
+        """Whether f seems to compute in float32: tiny moves of x do not change f, and larger ones do.
 
-        arrays are the arrays of x, and rng draws the moves, four of each size. A smooth f whose change is
-        below the digits of float64 does not jump: near a minimum, or beside a large constant. So the change
-        in moves by 1e-6 must be visible in moves by 1e-11 if f is a line. The change in moves by 1e-7 must be
-        more than the hundredth part that a parabola gives.
+        arrays are the arrays of x. They move by 1e-11, 1e-7 and 1e-6 of their largest entry, in four
+        directions that rng draws. Three conditions must be true:
+
+        the moves by 1e-11 do not change f at all
+        the moves by 1e-7 change f more than 1/50 as much as those by 1e-6. In float64, a line would give
+        1/10, and a parabola, such as f near its minimum, 1/100: its small moves may be lost
+        the moves by 1e-6 change f by more than 1e-9 of its size. In float64, a line would then also change
+        visibly in the moves by 1e-11, unlike a small term beside a large constant
         """
         here = self(arrays)
         state = rng.bit_generator.state
@@ -167,7 +178,8 @@ class Function:
 def value_of(y, name):
     """Convert y, the result of a user's function called `name`, to a float64 array.
 
-    Raises TypeError if y is not a number or an array of numbers, or if it is float32.
+    y is a number or an array; integers and bools are accepted. Raises TypeError if y is a tuple, holds other
+    values than real numbers, or is float32 or float16.
     """
     if isinstance(y, tuple):
         raise TypeError(
@@ -193,7 +205,8 @@ def _copied(arrays):
 def _moved(arrays, rng, size=1e-3):
     """A copy of the (nested) tuple of arrays with random numbers, drawn with rng, added to every entry.
 
-    The added numbers have the standard deviation `size` times the largest absolute entry of the same array.
+    The added numbers have the standard deviation `size` times the largest absolute entry of the same array,
+    or `size` if all its entries are zero.
     """
     if isinstance(arrays, tuple):
         return tuple(_moved(part, rng, size) for part in arrays)
@@ -209,7 +222,7 @@ def _parameters(f):
 
 
 def _required(f):
-    """The number of positional arguments of f that have no default value."""
+    """The number of positional arguments of f that have no default value; 0 if Python does not know them."""
     kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return sum(p.kind in kinds and p.default is Parameter.empty for p in _parameters(f))
 

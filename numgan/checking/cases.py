@@ -81,7 +81,7 @@ def _game(loss, critic, generator):
 
 
 _softplus = built((2,), mlp, 2, 4, 3, activation=Softplus)
-_pictures = [
+_pictures = [  # generators of pictures with 5 rows, `side` columns and one channel
     Case(Sequential(Dense(2, units), Reshape(5, side, 1), Tanh()), (2,), name="Dense, Reshape, Tanh")
     for units, side in ((20, 4), (30, 6))
 ]

@@ -137,7 +137,7 @@ def _entry(item, part, order, check):
     item    the Item of the catalogue to which the check belongs
     part    the last part of the name, such as "dx"
     order   1, or 2 for the check of a derivative of a gradient
-    check   a function without arguments that returns max_error or (max_error, note)
+    check   a function without arguments that returns max_error, None, or (max_error or None, note)
 
     If check() raises any error, the Entry has passed=False and the text of the error.
     """
@@ -193,8 +193,11 @@ def _report(subject, check, item, slow):
 
 def _penalty(penalty, case, item, slow):
     """Yield the Entries of an Item for a penalty on the critic in a Case. `slow` is not used."""
+    # The first check is that of the derivative in g (order 1), the second one that in the weights (order 2).
     for order, check in enumerate(PENALTY_CHECKS, 1):
-        yield _entry(item, check.__name__, order, partial(outcome, case.point, check, penalty, True))
+        compare_every_entry = True  # also if `slow` is False: the critics are small
+        run = partial(outcome, case.point, check, penalty, compare_every_entry)
+        yield _entry(item, check.__name__, order, run)
 
 
 def _consensus(game, item, slow):
@@ -234,6 +237,7 @@ def _system(system, preset, item, slow):
     for objective in narrow.objectives():
         run = partial(check_objective, narrow, objective, slow, subject=name)
         yield _entry(item, objective, 1, run)
+        # Few samples: at full width, one evaluation of the loss takes long.
         run = partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=wide)
         yield _entry(item, f"{objective} at full width", 1, run)
     yield _entry(item, "contract", 1, partial(check_contract, Report(name), narrow))

@@ -71,7 +71,8 @@ class GamePoint:
         {network: Parameters}.
         """
         loss, gradients = 0.0, {}
-        for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
+        context_real, _, context_generator = self.runs  # the second one is that of D(G(z))
+        for owner, x, context in zip(self.networks, self.at, (context_real, context_generator)):
             y, cache = self.networks[owner].forward(params[owner], x, context)
             dy = stream(self.seed, "dy", owner).standard_normal(y.shape)
             loss += float((dy * y).sum())
@@ -99,8 +100,8 @@ def gradient_in_weights(consensus, slow, subject, point):
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
     blocks = []
-    _, upstream = point.upstream(point.params)
-    for owner, ordinary in upstream.items():
+    _, linear = point.upstream(point.params)
+    for owner, ordinary in linear.items():
 
         def value(q, owner=owner):
             params = point.params | {owner: q}
@@ -110,5 +111,6 @@ def gradient_in_weights(consensus, slow, subject, point):
         name = f"gradient of {{}} of {owner}"
         blocks += parameter_blocks(point.params[owner], gradient, value, f"{subject}, {owner}", name)
     reproduce = f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})"
-    about = Subject(subject, reproduce, len(point.at[0]))
+    real, _ = point.at
+    about = Subject(subject, reproduce, len(real))
     return compare(blocks, about, stream(point.seed, "directions"), slow)

@@ -4,7 +4,8 @@ The sum of the outputs of BatchNorm is zero for every x. A computer gives 1e-15,
 move of x, because terms of size 1 cancel. Difference quotients of such a function are rounding errors divided
 by a small step, such as 1e-10. So their size says nothing, and is compared with the measured rounding error:
 
-    rounding error   = the largest change of f after moves of 1e-15 to 1e-12 of the array's scale
+    rounding error   = the largest change of f after moves of 1e-15 to 1e-12 of the array's scale, or four
+                       machine epsilons of the sum of |f|, if that is larger
     f is constant    if moves of 1 to 10 times this scale change f by at most 100 rounding errors
 
 A function with a slope changes at least 1e12 times as much after the large moves as after the small ones.
@@ -14,6 +15,7 @@ import numpy as np
 
 SMALL = (1e-15, 1e-14, 1e-13, 1e-12) * 4  # moves that show the rounding error, as parts of the array's scale
 LARGE = (1, 1, 1, 3, 10)  # moves that show whether the function depends on the array
+TINY = (1e-15,) * 8  # the shortest moves alone: a function with a slope hardly changes by its slope
 EPSILON = np.finfo(np.float64).eps
 STEP = 3e-3  # the longest step of the difference quotients
 
@@ -31,15 +33,15 @@ def _change(block, before, offset):
 
 @np.errstate(all="ignore")  # f may be inf or nan far away
 def rounding(block, at=0.0, moves=SMALL):
-    """The rounding error of a function, a float: its largest change after tiny random moves of its array.
-
-    It is at least 4 machine epsilons of the sum of |f|, with the function's value f.
+    """The rounding error of a function f, a float: the largest change of f after tiny moves of its array.
 
     block   the Block that holds the function and the array
-    at      the tiny moves start from the array plus this offset
-    moves   the lengths of the moves, as parts of the array's scale
+    at      the tiny moves start from the array plus this offset, a number or an array
+    moves   the lengths of the moves, as parts of the array's scale; their directions are random
+
+    The result is at least four machine epsilons of the sum of |f|.
     """
-    size, shape = np.maximum(block.unit, block.size), block.analytic.shape  # size: the scale of the array
+    size, shape = np.maximum(block.unit, block.size), block.analytic.shape  # size: the array's scale
     rng, before = np.random.default_rng(0), block.value(at + np.zeros(shape))
     own = 4 * EPSILON * np.abs(before).sum()
     return max(own, *(_change(block, before, at + t * size * rng.standard_normal(shape)) for t in moves))
@@ -49,13 +51,13 @@ def is_constant(block, rng):
     """(whether a Block's function does not depend on its array, the rounding error of the function, a float).
 
     block   a Block: a function, and the array on which it may depend
-    rng     draws the large random moves of the array, of 1 to 10 times its scale. The function is constant if
-            they change it by at most 100 rounding errors
+    rng     draws the large random moves of the array. The function is constant if each changes it by at most
+            100 rounding errors
 
     If a unit of ReLU is only dead at the present array, a large move makes the unit active, and the function
-    changes: then the function is not constant.
+    changes: then the function is not constant. It is not constant either if it is inf or nan after a move.
     """
-    size, shape = np.maximum(block.unit, block.size), block.analytic.shape
+    size, shape = np.maximum(block.unit, block.size), block.analytic.shape  # size: the array's scale
     before = block.value(np.zeros(shape))
     error = rounding(block)
     for far in LARGE:
@@ -73,7 +75,8 @@ def is_zero_by_cancelling(block, analytic, rng):
 
     block      the Block that holds the function and the array
     analytic   derivatives of the function along some directions (see Block.measure). They must be at most
-               1000 rounding errors of the function
+               1000 rounding errors of the function, divided by the array's scale: the code under test sums
+               other terms than the function, and its own rounding errors may be larger
     rng        draws the large moves that show whether the function is constant
     """
     constant, error = is_constant(block, rng)
@@ -81,18 +84,16 @@ def is_zero_by_cancelling(block, analytic, rng):
 
 
 def lost_in_rounding(block, analytic, numeric):
-    """Whether two derivatives differ only by large rounding errors of difference quotients.
+    """Whether f is so much larger than its change, as 1e9 + sin(x), that a disagreement shows nothing.
 
-    block               the Block that holds the function and the array
+    block               the Block that holds the function f and the array
     analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
 
-    Rounding errors are large if the function is far larger than its change, such as 1e9 + sin(x): if the
-    error of a quotient is above 1e-6 of the largest numeric derivative. The derivatives may then differ by
-    10 errors, or by 1000 errors up to a tenth of the largest numeric derivative.
+    True if a difference quotient has a rounding error of more than a millionth of max|numeric|, and the
+    derivatives differ by at most 10 such errors, or by at most 1000 and a tenth of max|numeric|.
     """
     own, gap = np.abs(numeric).max(initial=0), np.abs(analytic - numeric).max(initial=0)
-    # eight moves of the shortest length, because longer ones would also measure the slope of the function
-    error = rounding(block, moves=SMALL[:1] * 8) / STEP  # a quotient divides by the length of its step
+    error = rounding(block, moves=TINY) / STEP  # a quotient divides by the length of its step
     return error > 1e-6 * own and gap <= max(min(1000 * error, 0.1 * own), 10 * error)
 
 
@@ -102,5 +103,5 @@ def hidden_by_rounding(block, analytic, numeric):
     block               the Block that holds the function and the array
     analytic, numeric   arrays of derivatives: from the code under test, and from difference quotients
     """
-    error = rounding(block, moves=SMALL[:1] * 8) / (block.size or 1.0)
+    error = rounding(block, moves=TINY) / (block.size or 1.0)
     return max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= 10 * error / STEP

@@ -20,11 +20,15 @@ from .report import failure
 
 
 def objectives_are_pure(point):
-    """Check that every objective gives equal bits when called twice, and does not write to its arguments.
+    """Check that every objective gives equal bits when called twice, and writes to no argument.
 
-    point is a SystemPoint: a system with random parameters and a batch. The arguments are the parameters, the
-    batch and the memory. This check runs before gradients are compared: without it, the difference quotients
-    would be those of another function at each call. Raises GradientError if an objective fails.
+    point is a SystemPoint: a system with random parameters and a batch. Also check that an objective takes
+    the arguments (params, batch, seed), does not write to the memory, and has a finite loss. The bits are
+    those of the loss, the gradients and the new memory. This check runs before gradients are compared: if an
+    objective changed between calls, difference quotients would be meaningless.
+
+    Raises GradientError if an objective fails; TypeError or ValueError if it returns no Result of the right
+    form (see `checked` and `remember` in systems/system.py).
     """
     for objective, function in point.system.objectives().items():
         where = f"{point.subject}.{objective}"
@@ -57,9 +61,9 @@ def objectives_are_pure(point):
 
 
 def _expect_arguments(where, function):
-    """Raise GradientError unless the objective `function` can be called with (params, batch, seed).
+    """Raise GradientError unless an objective can be called as function(params, batch, seed).
 
-    where   begins the message. Nothing is checked if Python does not know the arguments
+    `where` begins the message. A function of C code, whose arguments Python does not know, passes.
     """
     try:
         form = signature(function)
@@ -77,7 +81,8 @@ def objectives_compute_in_float64(point):
 
     point is a SystemPoint: a system with random float64 parameters and a batch. The parameters move by 1e-7
     of their size. A loss with float32 numbers inside then jumps, and its difference quotients are useless.
-    Raises GradientError in this case. The message names the first layer that gets or returns float32.
+    Raises GradientError in this case. The message names the first layer that gets or returns float32, if
+    there is one.
     """
     for objective, trained in point.system.trains.items():
         directions = {
@@ -110,7 +115,8 @@ def objectives_compute_in_float64(point):
 def _note_float32(seen, layer, name, arguments, words, call):
     """Run one pass of a layer for `observe` and return its result. Note a forward pass that uses float32.
 
-    seen               a list; a text is appended if the input or the output of a forward pass is float32
+    seen               a list; a text is appended if the input or the output of a forward pass is float32 or
+                       float16
     layer, name        the layer, and the name of the pass
     arguments, words   the arguments of the pass, by position and by keyword
     call               call() runs the pass
@@ -142,6 +148,7 @@ def objectives_keep_float32(point):
 def given_fakes_change_nothing(point):
     """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
 
+    The bits are those of the loss and the gradients. Only objectives with an argument `fakes` are checked.
     point is a SystemPoint: a system with random parameters and a batch. Also check that `System.generate`
     draws as many fakes as batch.fakes says. Returns None, or a note if no objective has the argument `fakes`,
     or if the system draws no fakes. Raises GradientError if an objective fails.
@@ -199,7 +206,7 @@ def frozen_networks_compute_no_weight_gradient(point):
 def _with_weights(net):
     """The list of all layers inside a network `net`, at any depth, that have parameters of their own.
 
-    A layer that is used twice may occur twice.
+    A layer that is used twice occurs twice.
     """
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
@@ -220,7 +227,8 @@ class FrozenOnly:
 
     def __init__(self, subject, learning, owners):
         self.subject, self.learning, self.owners = subject, learning, owners
-        self.ran, self.inside = False, 0
+        self.ran = False
+        self.inside = 0  # how many passes of trained layers run at present, one within the other
 
     def __call__(self, layer, method, arguments, words, call):
         """Run one pass of a layer and return its result; see the class for what is checked.
@@ -266,7 +274,7 @@ def the_generator_learns_from_the_discriminator(point):
         for name in judges:
             p = point.params[name]
             noise = stream(point.seed, f"another {name}").standard_normal(p.vector.shape)
-            moved[name] = p.like(0.5 * p.vector + 0.1 * noise)
+            moved[name] = p.like(0.5 * p.vector + 0.1 * noise)  # other weights of ordinary size
         here, there = point.run(objective).gradients, point.run(objective, moved).gradients
         for name in drawers:
             one, two = here[name].vector, there[name].vector

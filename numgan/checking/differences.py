@@ -28,7 +28,7 @@ from .report import AllZero, BadPoint, OnKink, failure
 RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
 ENOUGH = RTOL / 20  # if a quotient agrees up to this relative error, no other quotient is tried
 DIRECTIONS = 3  # random projections of a block in fast mode
-TINY = 1e-15, 1e-14, 1e-13, 1e-12  # moves that change a function by rounding errors only
+SMALL_MOVES = 1e-15, 1e-14, 1e-13, 1e-12  # moves that change a function by rounding errors only
 ROUNDING = 1e-10  # an array counts as zero up to this fraction of the whole gradient
 LOCATE = 1000  # in a wrong block of at most 1000 entries, every entry is measured for the message
 
@@ -407,7 +407,7 @@ def _is_zero_tangent(analytic, whole, part, outputs):
     if size <= ROUNDING * whole:
         rounding, small = (
             max(largest(outputs(sign * t)[part] - middle[part]) for t in moves for sign in (1, -1))
-            for moves in (TINY, (1e-5,))
+            for moves in (SMALL_MOVES, (1e-5,))
         )
         if small <= 100 * rounding:
             return True
